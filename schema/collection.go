@@ -1,0 +1,61 @@
+package schema
+
+import "time"
+
+// Collection is a collection as it stands: a name, one life of it, the schema
+// in force and its options. It is immutable; an evolution makes another.
+type Collection struct {
+	Tenant   string
+	Name     string
+	Instance Instance
+	Schema   *Schema
+	Indexes  []IndexSpec
+	Options  Options
+	Created  time.Time
+}
+
+// String is the collection's name as the command line writes it.
+func (c *Collection) String() string { return c.Tenant + "/" + c.Name }
+
+// IndexSpec declares a secondary index.
+type IndexSpec struct {
+	Name   string   `json:"name"`
+	Fields []string `json:"fields"`
+	Unique bool     `json:"unique,omitempty"`
+}
+
+// LakeMode says when a collection has an Iceberg table.
+type LakeMode string
+
+// The lake modes.
+const (
+	LakeAuto   LakeMode = "auto"   // once it holds enough, or when an engine asks
+	LakePinned LakeMode = "pinned" // always
+	LakeOff    LakeMode = "off"    // never
+)
+
+// Options are a collection's settings, with their defaults filled in.
+type Options struct {
+	// LogRetention is how long changes can be replayed; 0 means for ever.
+	// Default 7 days.
+	LogRetention time.Duration
+	// Lake says when the collection has an Iceberg table. Default auto.
+	Lake LakeMode
+	// LakeFreshness is the longest that a table that exists lags the log when
+	// nobody asks for it. Default 5 minutes.
+	LakeFreshness time.Duration
+	// LakeFormat is the Iceberg format version, 2 or 3. Default 2.
+	LakeFormat int
+	// BeforeImages keeps the row before each change in the log. Default false.
+	BeforeImages bool
+}
+
+// DefaultOptions are the options of a collection file that names none.
+func DefaultOptions() Options {
+	return Options{
+		LogRetention:  7 * 24 * time.Hour,
+		Lake:          LakeAuto,
+		LakeFreshness: 5 * time.Minute,
+		LakeFormat:    2,
+	}
+}
