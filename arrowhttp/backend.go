@@ -1,0 +1,202 @@
+package arrowhttp
+
+import (
+	"context"
+	"io"
+	"iter"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"github.com/trinedb/trine/internal/query"
+	"github.com/trinedb/trine/schema"
+	"github.com/trinedb/trine/schema/definition"
+)
+
+// Backend is what the HTTP surface serves. Every member is needed.
+//
+// All methods are safe for concurrent use, honour ctx, and fail with errors
+// that wrap the sentinels of package schema.
+type Backend struct {
+	Collections Collections
+	Schemas     Schemas
+	Writer      Writer
+	Reader      Reader
+	Changes     Changes
+	Scanner     Scanner
+	Describer   Describer
+	Positions   Positions
+}
+
+// Collections names, lists, changes and drops collections.
+type Collections interface {
+	// Get finds a collection; schema.ErrNotFound when there is none.
+	Get(ctx context.Context, tenant, name string) (*schema.Collection, error)
+	// List gives a tenant's collections whose names begin with prefix and sort
+	// after after, sorted by name, at most limit of them. A tenant that does
+	// not exist has none.
+	List(ctx context.Context, tenant, prefix, after string, limit int) ([]*schema.Collection, error)
+	// Apply creates or evolves a collection, durably when it returns. With
+	// dryRun it only plans, and the collection is the one in force, or nil.
+	Apply(ctx context.Context, def definition.Definition, dryRun bool) (definition.Plan, *schema.Collection, error)
+	// Drop removes a collection; schema.ErrNotFound when there is none.
+	Drop(ctx context.Context, tenant, name string) error
+}
+
+// Schemas finds the schema that an encoded row names.
+type Schemas interface {
+	Schema(ctx context.Context, id schema.SchemaID) (*schema.Schema, error)
+}
+
+// Writer makes batches durable.
+type Writer interface {
+	// Write decodes, checks and appends one atomic batch to one collection. It
+	// reads the body to its end unless it fails, and returns once the batch is
+	// durable. Bad records are schema.FieldErrors.
+	Write(ctx context.Context, req WriteRequest) (WriteResult, error)
+	// WriteMany is Write for one atomic batch over many collections of a tenant.
+	WriteMany(ctx context.Context, req WriteManyRequest) (WriteManyResult, error)
+}
+
+// WriteRequest is one batch for one collection, not yet decoded.
+type WriteRequest struct {
+	Tenant         string
+	Collection     string
+	Op             string      // "insert", "upsert", "delete", "patch"; "" is the collection's default
+	ContentType    string      // media type in lower case, without parameters
+	Encoding       string      // "", "gzip" or "zstd"
+	Body           io.Reader   // at most Options.MaxBodyBytes; past it, reads fail with schema.ErrTooLarge
+	IdempotencyKey string      // "" is none; at most MaxIdempotencyKeyBytes
+	IfSeq          *schema.Seq // the collection's next seq must be this, or schema.ErrPrecondition
+	SkipBad        bool        // on_error=skip: write the good records, report the bad
+}
+
+// WriteResult is what a durable batch was given.
+type WriteResult struct {
+	FirstSeq schema.Seq // of Count neighbours; means nothing when Count is 0
+	Count    int
+	Position schema.Position
+	Replayed bool               // an earlier batch with the same idempotency key was answered again
+	Skipped  schema.FieldErrors // with SkipBad: the records that were not written
+}
+
+// WriteManyRequest is one batch of lines {"collection","op","record"}.
+type WriteManyRequest struct {
+	Tenant         string
+	ContentType    string
+	Encoding       string
+	Body           io.Reader
+	IdempotencyKey string
+	SkipBad        bool
+}
+
+// WriteManyResult is what a durable batch over many collections was given.
+type WriteManyResult struct {
+	Collections []CollectionWrite // in order of first mention in the batch
+	Position    schema.Position
+	Replayed    bool
+	Skipped     schema.FieldErrors
+}
+
+// CollectionWrite is one collection's part of a WriteManyResult.
+type CollectionWrite struct {
+	Collection string
+	FirstSeq   schema.Seq
+	Count      int
+}
+
+// Reader reads rows by key. Keys and rows are in package schema's encodings;
+// rows that a callback gets are valid until it returns.
+type Reader interface {
+	// Get reads the latest row of one key.
+	Get(ctx context.Context, c *schema.Collection, key []byte) (row []byte, ok bool, err error)
+	// Lookup reads many keys from one state and calls fn for each that exists,
+	// with its place in keys, in any order. An error of fn ends it.
+	Lookup(ctx context.Context, c *schema.Collection, keys [][]byte, fn func(i int, row []byte) error) error
+	// Range visits rows in key order, from one consistent view, until fn
+	// returns false or an error.
+	Range(ctx context.Context, c *schema.Collection, r KeyRange, fn func(key, row []byte) (more bool, err error)) error
+}
+
+// KeyRange is a stretch of encoded keys: From inclusive, To exclusive, nil
+// meaning no bound. With Reverse it is walked from its end.
+type KeyRange struct {
+	From, To []byte
+	Reverse  bool
+}
+
+// Changes reads a collection's log.
+type Changes interface {
+	// Read yields changes in seq order, or from the newest with Descending.
+	// With Follow it does not end but waits for more, until ctx ends. Bytes of
+	// a change are valid until the next. It yields at most one error, last;
+	// schema.ErrTrimmed when From lies before what is kept.
+	Read(ctx context.Context, c *schema.Collection, req ChangesRequest) iter.Seq2[schema.Change, error]
+	// SeqAt is the first Seq committed at or after that time, or NextSeq.
+	SeqAt(ctx context.Context, c *schema.Collection, timeMicros int64) (schema.Seq, error)
+	// NextSeq is the Seq after the newest durable change.
+	NextSeq(ctx context.Context, c *schema.Collection) (schema.Seq, error)
+}
+
+// ChangesRequest says which changes, and in which order.
+type ChangesRequest struct {
+	From       schema.Seq // inclusive
+	To         schema.Seq // exclusive; not looked at with Follow
+	Descending bool       // from To-1 down to From; never with Follow
+	Follow     bool
+}
+
+// Scanner reads a whole collection as of one position.
+type Scanner interface {
+	// Scan pins what it reads and returns before it reads much, so that an
+	// unknown column or a bad predicate fails here. The caller calls Close.
+	Scan(ctx context.Context, c *schema.Collection, req query.Scan) (*ScanStream, error)
+}
+
+// ScanStream is a scan under way. Batches are already projected, filtered and
+// limited, and valid until the next is asked for; at most one error comes,
+// last. Batches is ranged over at most once.
+type ScanStream struct {
+	Schema     *arrow.Schema
+	Position   schema.Position // the scan sees exactly the changes up to here
+	SnapshotID int64           // of the lake; 0 when none was read
+	Batches    iter.Seq2[arrow.RecordBatch, error]
+	Close      func() error // releases what is pinned; may be called twice
+}
+
+// Describer tells how a collection stands in each store.
+type Describer interface {
+	Describe(ctx context.Context, c *schema.Collection) (Status, error)
+}
+
+// Status is how a collection stands.
+type Status struct {
+	Rows     int64 // live rows, exact
+	NextSeq  schema.Seq
+	Position schema.Position // up to which the rest is told
+	Log      StoreStatus
+	Index    StoreStatus
+	Lake     LakeStatus
+}
+
+// StoreStatus is how far one store has come and how much it holds.
+type StoreStatus struct {
+	NextSeq   schema.Seq // it holds the changes below
+	Bytes     int64
+	LagMicros int64 // age of the oldest change that it lacks; 0 when it lacks none
+}
+
+// LakeStatus is the lake's StoreStatus and where its table is.
+type LakeStatus struct {
+	StoreStatus
+	Location   string // of the table; "" while there is none
+	SnapshotID int64  // 0 while there is none
+	Files      int64
+}
+
+// Positions tells how far a tenant's channel is readable.
+type Positions interface {
+	// Current is a position that every read begun from now on sees.
+	Current(tenant string) schema.Position
+	// Wait returns once Current is at least pos, or with ctx's error.
+	Wait(ctx context.Context, tenant string, pos schema.Position) error
+}
