@@ -1,0 +1,24 @@
+// Package lakehouse keeps collections as Iceberg tables on an object store:
+// Parquet data files, position-delete files, and the metadata that makes a
+// version of the table out of them. docs/format/lake.md specifies the bytes.
+//
+// A commit is one object written create-if-absent, v<N>.metadata.json: of any
+// number of committers exactly one wins version N. Everything that the object
+// names is durable before it is written, so a crash at any point leaves either
+// the old version or the new one, and at worst files that nothing names. The
+// snapshot summary says how far into the collection's changes it reaches
+// (NextSeq) and which log position that was, in the same atomic write as the
+// data; the lake can be thrown away and rebuilt from there.
+//
+// The cost of a commit does not grow with the number of commits before it:
+// the state of the newest version is kept beside it in memory (and read back
+// once if it was lost), at most a few manifests are rewritten, and the
+// metadata names a bounded number of old snapshots.
+//
+// Files are written with parquet-go and read to Arrow with pqarrow, each being
+// the faster at that.
+//
+// Caveats: one committer per table is assumed for progress, not for safety;
+// metadata versions are never deleted while the table lives, as the commit
+// protocol rests on their names; format version 3 is refused.
+package lakehouse
