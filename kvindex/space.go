@@ -1,0 +1,38 @@
+package kvindex
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/trinedb/trine/schema"
+)
+
+// freeBytes is the space that the disk under dir has for us.
+func freeBytes(dir string) (uint64, error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return 0, fmt.Errorf("statfs %s: %w", dir, err)
+	}
+	return st.Bavail * uint64(st.Bsize), nil
+}
+
+// SpaceLow reports that the disk has less than twice the watermark left: the
+// time to refuse writes, so that what was acknowledged can still be applied.
+func (x *Index) SpaceLow() bool { return x.checkSpace(2) != nil }
+
+// checkSpace fails with ErrNoSpace below times the watermark. It costs a
+// statfs, about a microsecond.
+func (x *Index) checkSpace(times int64) error {
+	if x.opts.MinFreeBytes < 0 {
+		return nil
+	}
+	free, err := x.opts.FreeBytes(x.opts.Dir)
+	if err != nil {
+		return fmt.Errorf("free space of index %s: %w", x.opts.Dir, err)
+	}
+	if want := uint64(x.opts.MinFreeBytes) * uint64(times); free < want {
+		return fmt.Errorf("index %s: %d bytes free, want %d: %w", x.opts.Dir, free, want, schema.ErrNoSpace)
+	}
+	return nil
+}
