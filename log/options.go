@@ -1,0 +1,119 @@
+package log
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/trinedb/trine/schema"
+)
+
+// Options say where a channel lives and what it is joined to. The zero value of
+// everything below Stager is the documented default.
+type Options struct {
+	Store    ChunkStore // where chunks and the head are kept
+	Channel  uint32     // which channel of that store
+	WriterID string     // who writes, for people: at most 47 bytes of printable ASCII
+	State    State      // what was applied; nil: nothing ever was
+	Stager   Stager     // who sees what was sequenced; nil: nobody
+
+	// Applied is the last position that State holds: Open replays what is
+	// after it.
+	Applied schema.Position
+	// CatchUp, when set, is given each chunk after Applied by Open, in order,
+	// instead of staging and publishing it, and State must hold the chunk when
+	// it returns. An index that is built anew comes up this way in bounded
+	// memory: what is staged stays in memory until Channel.Applied says
+	// otherwise. The chunk may be kept.
+	CatchUp func(context.Context, *schema.Chunk) error
+
+	// MaxChunkBytes closes a chunk that has grown to it, before compression; a
+	// single larger batch makes a larger chunk. Default 1 MiB.
+	MaxChunkBytes int
+	// Linger closes a chunk that has waited this long for the one before it to
+	// be stored, so that it is encoded meanwhile. A chunk that need not wait
+	// closes at once. Default 1 ms.
+	Linger time.Duration
+	// MaxPendingBytes bounds what was handed to Append and is not durable;
+	// beyond it Append waits. Default 128 MiB.
+	MaxPendingBytes int64
+	// MaxUnappliedBytes bounds what is durable and not applied; beyond it
+	// nothing is sequenced until Applied is called. Default 256 MiB.
+	MaxUnappliedBytes int64
+	// TailBytes is how much of what was applied is kept in memory for readers
+	// of recent changes. Default 64 MiB.
+	TailBytes int64
+	// CacheBytes is how much of the older chunks read last is kept. Default
+	// 16 MiB.
+	CacheBytes int64
+	// HintEvery is after how many chunks the head tells of them, so that the
+	// next Open has at most about that many to look at. Default 1,024.
+	HintEvery uint64
+
+	Logger     *slog.Logger          // default: nothing is logged
+	Registerer prometheus.Registerer // default: nothing is measured
+	Now        func() time.Time      // commit times; default time.Now
+}
+
+// inFlight is W of the ownership protocol: how many numbers a writer may have
+// under way at the store at once, one number for all writers of all versions
+// that share a channel, because a take-over fences that many.
+const inFlight = 1
+
+// maxAppendBytes is the largest batch, in memory; with it a chunk stays well
+// under the limits of its format.
+const maxAppendBytes = 128 << 20
+
+// Validate checks o.
+func (o Options) Validate() error {
+	switch {
+	case o.Store == nil:
+		return fmt.Errorf("log options: Store is missing: %w", schema.ErrInvalid)
+	case o.MaxChunkBytes < 0 || o.MaxChunkBytes > maxAppendBytes:
+		return fmt.Errorf("log options: MaxChunkBytes %d: want at most %d: %w", o.MaxChunkBytes, maxAppendBytes, schema.ErrInvalid)
+	case o.Linger < 0, o.MaxPendingBytes < 0, o.MaxUnappliedBytes < 0, o.TailBytes < 0, o.CacheBytes < 0:
+		return fmt.Errorf("log options: negative limit: %w", schema.ErrInvalid)
+	case o.CatchUp != nil && o.State == nil:
+		return fmt.Errorf("log options: CatchUp needs State: %w", schema.ErrInvalid)
+	}
+	return checkWriterID(o.WriterID)
+}
+
+func checkWriterID(id string) error {
+	if len(id) > 47 {
+		return fmt.Errorf("log options: WriterID %q is longer than 47 bytes: %w", id, schema.ErrInvalid)
+	}
+	for i := range len(id) {
+		if id[i] < 0x20 || id[i] > 0x7e {
+			return fmt.Errorf("log options: WriterID %q: want printable ASCII: %w", id, schema.ErrInvalid)
+		}
+	}
+	return nil
+}
+
+func (o Options) withDefaults() Options {
+	o.MaxChunkBytes = cmp.Or(o.MaxChunkBytes, 1<<20)
+	o.Linger = cmp.Or(o.Linger, time.Millisecond)
+	o.MaxPendingBytes = cmp.Or(o.MaxPendingBytes, 128<<20)
+	o.MaxUnappliedBytes = cmp.Or(o.MaxUnappliedBytes, 256<<20)
+	o.TailBytes = cmp.Or(o.TailBytes, 64<<20)
+	o.CacheBytes = cmp.Or(o.CacheBytes, 16<<20)
+	o.HintEvery = cmp.Or(o.HintEvery, 1024)
+	if o.State == nil {
+		o.State = noState{}
+	}
+	if o.Stager == nil {
+		o.Stager = noStager{}
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return o
+}
