@@ -8,7 +8,7 @@ type Scan struct {
 	Columns  []string    // top-level columns, also _seq and _time; nil means all fields
 	Where    string      // SQL predicate; empty means every row
 	Limit    int64       // most rows; 0 means no limit
-	AtSeq    *schema.Seq // as of the state after all changes below it; nil means now
+	AtSeq    *schema.Seq // as of the change with this seq, which is seen; nil means now
 	Snapshot int64       // a lake snapshot by id, without the tail; 0 means none in particular
 }
 
