@@ -1,0 +1,100 @@
+package definition
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/trinedb/trine/schema"
+)
+
+const keyRule = "a collection's key never changes, since it is what its rows are found and merged by: " +
+	"make a collection with the new key and write the rows there"
+
+// keptKey looks for a key field that d drops or makes optional. It goes first:
+// what else d says may be wrong only because of that.
+func (e *evolver) keptKey(cur *schema.Schema, d Definition) {
+	for _, i := range cur.Key {
+		name := cur.Fields[i].Name
+		at := slices.IndexFunc(d.Fields, func(f FieldDef) bool { return f.Name == name })
+		if at < 0 {
+			at = slices.IndexFunc(d.Fields, func(f FieldDef) bool { return f.Was == name })
+		}
+		switch {
+		case at < 0:
+			e.refuse(name, "dropped", "it is part of the key. "+keyRule)
+		case !d.Fields[at].Required:
+			e.refuse(d.Fields[at].Name, "required to optional", "it is part of the key, and Iceberg's identifier fields are never null: keep required: true")
+		}
+	}
+}
+
+// sameKey demands that the key is of the same fields in the same order. Their
+// types may widen: an int and a long, or a decimal of more digits at the same
+// scale, have one encoding in keys (docs/format/key.md).
+func (e *evolver) sameKey(cur, next *schema.Schema) {
+	names := func(s *schema.Schema) string {
+		var out []string
+		for _, i := range s.Key {
+			out = append(out, s.Fields[i].Name)
+		}
+		if out == nil {
+			return "none"
+		}
+		return "[" + strings.Join(out, ", ") + "]"
+	}
+	same := slices.EqualFunc(cur.Key, next.Key, func(i, j int) bool { return cur.Fields[i].ID == next.Fields[j].ID })
+	if !same {
+		e.refuse("key", cut(names(cur)+" to "+names(next)), keyRule)
+	}
+}
+
+// indexes compares the indexes by name; one that keeps its name keeps its
+// fields.
+func (e *evolver) indexes(cur *schema.Collection, next *schema.Schema, specs []schema.IndexSpec) {
+	for _, x := range specs {
+		at := slices.IndexFunc(cur.Indexes, func(y schema.IndexSpec) bool { return y.Name == x.Name })
+		if at < 0 {
+			detail := "on " + strings.Join(x.Fields, ", ")
+			if x.Unique {
+				detail += ", unique"
+			}
+			e.step(StepAddIndex, x.Name, "%s", detail)
+			continue
+		}
+		y := cur.Indexes[at]
+		same := y.Unique == x.Unique && slices.EqualFunc(y.Fields, x.Fields, func(a, b string) bool {
+			i, j := cur.Schema.Index(a), next.Index(b)
+			return i >= 0 && j >= 0 && cur.Schema.Fields[i].ID == next.Fields[j].ID
+		})
+		if !same {
+			e.refuse("indexes."+x.Name, cut(fmt.Sprintf("[%s] to [%s]", strings.Join(y.Fields, ", "), strings.Join(x.Fields, ", "))),
+				"an index keeps its fields: give the new one another name, and remove this one")
+		}
+	}
+	for _, y := range cur.Indexes {
+		if !slices.ContainsFunc(specs, func(x schema.IndexSpec) bool { return x.Name == y.Name }) {
+			e.step(StepDropIndex, y.Name, "on %s", strings.Join(y.Fields, ", "))
+		}
+	}
+}
+
+// options compares the options in force with those asked for.
+func (e *evolver) options(cur, next schema.Options) {
+	if next.LakeFormat < cur.LakeFormat {
+		e.refuse("options.lake_format", fmt.Sprintf("%d to %d", cur.LakeFormat, next.LakeFormat), fmt.Sprintf(
+			"Iceberg never lowers a table's format version: state lake_format: %d", cur.LakeFormat))
+	}
+	was, now := optionsDefOf(cur), optionsDefOf(next)
+	for _, o := range []struct{ name, was, now string }{
+		{"log_retention", was.LogRetention, now.LogRetention},
+		{"lake", string(was.Lake), string(now.Lake)},
+		{"lake_freshness", was.LakeFreshness, now.LakeFreshness},
+		{"lake_format", fmt.Sprint(was.LakeFormat), fmt.Sprint(now.LakeFormat)},
+		{"before_images", fmt.Sprint(was.BeforeImages), fmt.Sprint(now.BeforeImages)},
+	} {
+		if o.was != o.now {
+			e.step(StepOption, o.name, "%s to %s", o.was, o.now)
+		}
+	}
+}
