@@ -1,0 +1,75 @@
+# make check is what CI runs on the Go code; make interop proves the engines.
+
+STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME    ?= 10s
+BENCHTIME   ?= 1s
+PYTHON      ?= python3
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/trine
+	go build -o bin/trine ./cmd/trine
+
+.PHONY: test
+test: ## test all packages; needs Go and nothing else
+	go test ./...
+
+.PHONY: check
+check: format vet staticcheck importrules race ## format, vet, staticcheck, import rules, race tests
+
+.PHONY: format
+format: ## fail when a file is not as gofmt would have it
+	@files=$$(gofmt -l .); \
+	if [ -n "$$files" ]; then echo "gofmt would change:"; echo "$$files"; exit 1; fi
+
+.PHONY: vet
+vet: ## go vet
+	go vet ./...
+
+.PHONY: staticcheck
+staticcheck: ## staticcheck, at the version pinned above
+	go run $(STATICCHECK) ./...
+
+.PHONY: importrules
+importrules: ## fail on an import that a room may not have
+	go test -count=1 ./internal/importrules
+
+.PHONY: race
+race: ## test all packages with the race detector; needs a C compiler
+	CGO_ENABLED=1 go test -race ./...
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target for FUZZTIME
+	@set -e; for pkg in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+			echo "$$pkg $$target"; \
+			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg; \
+		done; \
+	done
+
+.PHONY: bench
+bench: ## run the benchmarks, BENCHTIME each
+	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
+
+.PHONY: interop-setup
+interop-setup:
+	PYTHON=$(PYTHON) interop/setup.sh
+
+.PHONY: interop
+interop: interop-setup ## prove that pyarrow, polars, PyIceberg, DuckDB and Spark read what was written
+	cd interop && .venv/bin/python -m pytest
+
+.PHONY: interop-lock
+interop-lock: ## make interop/requirements.lock anew from requirements.in; needs uv
+	cd interop && uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-annotate requirements.in -o requirements.lock
+
+.PHONY: clean
+clean: ## remove what the targets above made
+	rm -rf bin interop/.venv interop/.jars interop/.bin
+	find interop -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Makes the environment of the interop suite: a Python venv with the engines in
+# .venv/ and Spark's Iceberg runtime in .jars/. Both are pinned, by
+# requirements.lock and pom.xml, and made again only when these change.
+#
+# Every piece is required: what cannot be had fails the setup.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+PYTHON=${PYTHON:-python3}
+
+die() {
+	echo "interop: $*" >&2
+	exit 1
+}
+
+need() {
+	command -v "$1" >/dev/null || die "$1 is not installed: $2"
+}
+
+need "$PYTHON" "Python 3.11 or later runs the suite"
+need java "Spark needs Java 17"
+need mvn "Maven fetches Spark's Iceberg runtime"
+"$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+	die "$("$PYTHON" --version) is too old: set PYTHON to 3.11 or later"
+
+# The environment's name: what it is made from, the Python too.
+stamp=$(cat setup.sh requirements.lock pom.xml | "$PYTHON" -c '
+import hashlib, sys
+print(hashlib.sha256(sys.version.encode() + sys.stdin.buffer.read()).hexdigest())')
+
+if [[ -f .venv/stamp && $(<.venv/stamp) == "$stamp" ]]; then
+	echo "interop: environment is up to date"
+	exit 0
+fi
+
+echo "interop: installing the engines (about 1 GB, a minute or so)"
+rm -rf .venv .jars
+"$PYTHON" -m venv .venv
+.venv/bin/python -m pip install --quiet --disable-pip-version-check \
+	--require-hashes --requirement requirements.lock </dev/null ||
+	die "cannot install requirements.lock"
+mvn --quiet --batch-mode --file pom.xml dependency:copy-dependencies \
+	-DoutputDirectory="$PWD/.jars" </dev/null ||
+	die "cannot fetch the dependencies of pom.xml"
+
+# Proves that each engine can start here before any test relies on it.
+.venv/bin/python engines.py || die "an engine does not start"
+
+echo "$stamp" >.venv/stamp
