@@ -1,0 +1,225 @@
+package arrowhttp
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/trinedb/trine/schema"
+	"github.com/trinedb/trine/schema/definition"
+)
+
+// collectionView is a collection as GET C, PUT C and the list show it.
+type collectionView struct {
+	Tenant     string                `json:"tenant"`
+	Collection string                `json:"collection"`
+	Created    string                `json:"created,omitempty"`
+	Keyed      bool                  `json:"keyed"`
+	Key        []string              `json:"key"`
+	Schema     schemaView            `json:"schema"`
+	Definition definition.Definition `json:"definition"` // the collection file, to be applied again
+}
+
+type schemaView struct {
+	Version schema.SchemaID `json:"version"`
+	Fields  []fieldView     `json:"fields"`
+}
+
+type fieldView struct {
+	ID       int    `json:"id"`
+	Name     string `json:"name"`
+	Type     string `json:"type"`
+	Required bool   `json:"required"`
+	Doc      string `json:"doc,omitempty"`
+}
+
+func viewOf(c *schema.Collection) collectionView {
+	v := collectionView{
+		Tenant: c.Tenant, Collection: c.Name, Keyed: c.Schema.Keyed(), Key: []string{},
+		Schema:     schemaView{Version: c.Schema.ID, Fields: []fieldView{}},
+		Definition: definition.FromCollection(c),
+	}
+	if !c.Created.IsZero() {
+		v.Created = c.Created.UTC().Format(time.RFC3339Nano)
+	}
+	for _, f := range c.Schema.Fields {
+		v.Schema.Fields = append(v.Schema.Fields, fieldView{f.ID, f.Name, f.Type.String(), f.Required, f.Doc})
+	}
+	for _, i := range c.Schema.Key {
+		v.Key = append(v.Key, c.Schema.Fields[i].Name)
+	}
+	return v
+}
+
+// statusView is what GET C tells beside collectionView.
+type statusView struct {
+	collectionView
+	Rows     int64      `json:"rows"`
+	NextSeq  schema.Seq `json:"next_seq"`
+	Position string     `json:"position"`
+	Log      storeView  `json:"log"`
+	Index    storeView  `json:"index"`
+	Lake     lakeView   `json:"lake"`
+}
+
+type storeView struct {
+	NextSeq    schema.Seq `json:"next_seq"`
+	LagChanges uint64     `json:"lag_changes"`
+	LagMS      int64      `json:"lag_ms"`
+	Bytes      int64      `json:"bytes"`
+}
+
+type lakeView struct {
+	storeView
+	Location string `json:"location"` // "" while there is no table
+	Snapshot int64  `json:"snapshot"` // 0 while there is none
+	Files    int64  `json:"files"`
+}
+
+func (st Status) store(s StoreStatus) storeView {
+	v := storeView{NextSeq: s.NextSeq, LagMS: s.LagMicros / 1000, Bytes: s.Bytes}
+	if s.NextSeq < st.NextSeq {
+		v.LagChanges = uint64(st.NextSeq - s.NextSeq)
+	}
+	return v
+}
+
+// getCollection answers GET C.
+func getCollection(q *request) error {
+	c, err := q.collection()
+	if err != nil {
+		return err
+	}
+	st, err := q.s.backend.Describer.Describe(q.ctx(), c)
+	if err != nil {
+		return err
+	}
+	return q.object(http.StatusOK, statusView{
+		collectionView: viewOf(c), Rows: st.Rows, NextSeq: st.NextSeq, Position: st.Position.String(),
+		Log: st.store(st.Log), Index: st.store(st.Index),
+		Lake: lakeView{st.store(st.Lake.StoreStatus), st.Lake.Location, st.Lake.SnapshotID, st.Lake.Files},
+	})
+}
+
+// listCollections answers GET /v1/tenants/{tenant}/collections:
+// {"collections":[…],"after":name or null}.
+func listCollections(q *request) error {
+	tenant, err := q.tenant()
+	if err != nil {
+		return err
+	}
+	limit, err := q.number("limit", DefaultListLimit, 1, MaxListLimit)
+	if err != nil {
+		return err
+	}
+	if err := q.await(tenant); err != nil {
+		return err
+	}
+	page, err := q.s.backend.Collections.List(q.ctx(), tenant, q.query.Get("prefix"), q.query.Get("after"), int(limit)+1)
+	if err != nil {
+		return err
+	}
+	answer := struct {
+		Collections []collectionView `json:"collections"`
+		After       *string          `json:"after"`
+	}{Collections: []collectionView{}}
+	if len(page) > int(limit) { // there is more
+		page = page[:limit]
+		answer.After = &page[limit-1].Name
+	}
+	for _, c := range page {
+		answer.Collections = append(answer.Collections, viewOf(c))
+	}
+	return q.object(http.StatusOK, answer)
+}
+
+// putCollection answers PUT C: the plan, and the collection after it.
+func putCollection(q *request) error {
+	tenant, name, err := q.names()
+	if err != nil {
+		return err
+	}
+	dryRun, err := q.flag("dry_run")
+	if err != nil {
+		return err
+	}
+	def, err := q.definition(tenant, name)
+	if err != nil {
+		return err
+	}
+	plan, c, err := q.s.backend.Collections.Apply(q.ctx(), def, dryRun)
+	if err != nil {
+		return err
+	}
+	answer := struct {
+		DryRun     bool              `json:"dry_run"`
+		Created    bool              `json:"created"`
+		Steps      []definition.Step `json:"steps"` // empty: nothing to do
+		Position   string            `json:"position"`
+		Collection *collectionView   `json:"collection"` // in force; null when a dry run would create it
+	}{DryRun: dryRun, Steps: plan.Steps}
+	if answer.Steps == nil {
+		answer.Steps = []definition.Step{}
+	}
+	for _, step := range plan.Steps {
+		answer.Created = answer.Created || step.Kind == definition.StepCreate
+	}
+	if c != nil {
+		v := viewOf(c)
+		answer.Collection = &v
+	}
+	pos := q.s.backend.Positions.Current(tenant)
+	answer.Position = pos.String()
+	q.setPosition(pos)
+	if answer.Created && !dryRun {
+		return q.object(http.StatusCreated, answer)
+	}
+	return q.object(http.StatusOK, answer)
+}
+
+// definition reads a collection file from the body; the path names it.
+func (q *request) definition(tenant, name string) (def definition.Definition, err error) {
+	if err := q.wantType(typeJSON, "application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml",
+		"text/plain", "application/x-www-form-urlencoded"); err != nil { // the last is what curl -d says
+		return def, err
+	}
+	body := q.body(MaxDefinitionBytes)
+	data, err := io.ReadAll(body)
+	if err != nil {
+		return def, body.cause(err)
+	}
+	if def, err = definition.ParseOne(data); err != nil {
+		return def, err
+	}
+	for _, part := range []struct {
+		what  string
+		got   *string
+		wants string
+	}{{"tenant", &def.Tenant, tenant}, {"collection", &def.Collection, name}} {
+		if *part.got != "" && *part.got != part.wants {
+			return def, &schema.FieldError{Field: part.what, Value: *part.got,
+				Rule: fmt.Sprintf("the path names %s %q; leave it out of the body or make them agree", part.what, part.wants)}
+		}
+		*part.got = part.wants
+	}
+	return def, def.Validate()
+}
+
+// deleteCollection answers DELETE C.
+func deleteCollection(q *request) error {
+	tenant, name, err := q.names()
+	if err != nil {
+		return err
+	}
+	if err := q.s.backend.Collections.Drop(q.ctx(), tenant, name); err != nil {
+		if errors.Is(err, schema.ErrNotFound) {
+			return fmt.Errorf("collection %s/%s: %w", tenant, name, schema.ErrNotFound)
+		}
+		return err
+	}
+	q.setPosition(q.s.backend.Positions.Current(tenant))
+	q.w.WriteHeader(http.StatusNoContent)
+	return nil
+}

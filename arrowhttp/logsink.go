@@ -1,0 +1,166 @@
+package arrowhttp
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/trinedb/trine/schema"
+	"github.com/trinedb/trine/schema/rowjson"
+)
+
+// textSink writes changes as NDJSON or as server-sent events.
+type textSink struct {
+	out    *stream
+	schema *schema.Schema
+	sse    bool
+	keys   *rowWriter // what a delete shows
+	buf    []byte     // pending
+	spare  []byte     // being sent
+	rows   int64      // in buf
+}
+
+func newTextSink(w *response, c *schema.Collection, form, encoding string) (*textSink, error) {
+	out, err := newStream(w, form, encoding)
+	if err != nil {
+		return nil, err
+	}
+	return &textSink{out: out, schema: c.Schema, sse: form == typeSSE, keys: projectRows(c.Schema, c.Schema.Key)}, nil
+}
+
+var timestamptz = schema.Type{Kind: schema.KindTimestamptz}
+
+// add appends {"seq":…,"time":…,"op":…,"record":{…}}. The record of a delete is
+// its key.
+func (s *textSink) add(ch schema.Change, row []schema.Value) {
+	b := s.buf
+	if s.sse {
+		b = append(b, "id: "...)
+		b = strconv.AppendUint(b, uint64(ch.Seq), 10)
+		b = append(b, "\ndata: "...)
+	}
+	b = append(b, `{"seq":`...)
+	b = strconv.AppendUint(b, uint64(ch.Seq), 10)
+	b = append(b, `,"time":`...)
+	b = rowjson.AppendValue(b, timestamptz, schema.Int(ch.TimeMicros))
+	b = append(b, `,"op":"`...)
+	b = append(b, ch.Op.String()...)
+	b = append(b, `","record":`...)
+	if ch.Op == schema.OpDelete {
+		b = s.keys.append(b, row)
+	} else {
+		b = rowjson.AppendRow(b, s.schema, row)
+	}
+	b = append(b, "}\n"...)
+	if s.sse {
+		b = append(b, '\n')
+	}
+	s.buf = b
+	s.rows++
+}
+
+func (s *textSink) pending() (int, bool) { return len(s.buf), len(s.buf) >= pendingTextBytes }
+
+func (s *textSink) take() func() error {
+	text, rows := s.buf, s.rows
+	s.buf, s.rows = s.spare[:0], 0
+	return func() error {
+		s.out.w.rows += rows
+		_, err := s.out.Write(text)
+		if err == nil {
+			err = s.out.flush()
+		}
+		s.spare = text // the next take comes after this
+		return err
+	}
+}
+
+// begin sends the header, so that a follower knows that it is connected.
+func (s *textSink) begin() error {
+	s.out.w.WriteHeader(http.StatusOK)
+	return s.out.flush()
+}
+
+// heartbeat keeps proxies from closing an idle stream, and finds clients that
+// are gone. NDJSON has no comment to do it with.
+func (s *textSink) heartbeat() error {
+	if !s.sse {
+		return nil
+	}
+	if _, err := s.out.Write([]byte(": still here\n\n")); err != nil {
+		return err
+	}
+	return s.out.flush()
+}
+
+func (s *textSink) finish() error { return s.out.end(statusComplete) }
+
+// abort tells the problem and cuts the connection: text has no frame that
+// could be seen to be incomplete, HTTP's has.
+func (s *textSink) abort(p Problem) error {
+	text := append([]byte(`{"problem":`), p.json()...)
+	if s.sse {
+		text = append([]byte("event: problem\ndata: "), p.json()...)
+	} else {
+		text = append(text, '}')
+	}
+	_, _ = s.out.Write(append(text, "\n\n"...)) // as far as it goes
+	_ = s.out.flush()
+	panic(http.ErrAbortHandler)
+}
+
+// arrowSink writes changes as an Arrow stream: the fields, all but the key
+// nullable as a delete has no more, then _op, _seq and _time.
+type arrowSink struct {
+	out     *arrowStream
+	builder *schema.ArrowBuilder
+	row     []schema.Value
+}
+
+// OpColumn is the column of a log in Arrow that holds the operation.
+const OpColumn = "_op"
+
+func newArrowSink(w *response, c *schema.Collection, pos schema.Position, code coding) (*arrowSink, error) {
+	shape := &schema.Schema{ID: c.Schema.ID}
+	for i, f := range c.Schema.Fields {
+		f.Required = false
+		for _, k := range c.Schema.Key {
+			f.Required = f.Required || k == i
+		}
+		shape.Fields = append(shape.Fields, f)
+	}
+	shape.Fields = append(shape.Fields, schema.Field{
+		ID: schema.TimeColumnID + 1, Name: OpColumn, Type: schema.Type{Kind: schema.KindString}, Required: true,
+	})
+	b := schema.NewArrowBuilder(memory.DefaultAllocator, shape, nil, true)
+	out, err := newArrowStream(w, withMetadata(b.Schema(), c, pos, 0), code)
+	if err != nil {
+		return nil, err
+	}
+	return &arrowSink{out: out, builder: b}, nil
+}
+
+func (s *arrowSink) add(ch schema.Change, row []schema.Value) {
+	s.row = append(append(s.row[:0], row...), schema.String(ch.Op.String()))
+	s.builder.Append(s.row, ch.Seq, ch.TimeMicros)
+}
+
+func (s *arrowSink) pending() (int, bool) {
+	n := s.builder.Bytes()
+	return max(n, s.builder.Len()), n >= maxBatchBytes || s.builder.Len() >= maxBatchRows
+}
+
+func (s *arrowSink) take() func() error {
+	batch := s.builder.NewRecordBatch()
+	return func() error {
+		defer batch.Release()
+		return s.out.write(batch)
+	}
+}
+
+func (s *arrowSink) begin() error     { return s.out.begin() }
+func (s *arrowSink) heartbeat() error { return nil }
+func (s *arrowSink) finish() error    { return s.out.finish() }
+
+func (s *arrowSink) abort(p Problem) error { return s.out.abort(p) }

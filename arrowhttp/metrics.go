@@ -1,0 +1,77 @@
+package arrowhttp
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// metrics are by route and never by collection: there are tens of millions.
+type metrics struct {
+	requests  *prometheus.CounterVec
+	firstByte *prometheus.HistogramVec
+	duration  *prometheus.HistogramVec
+	inFlight  *prometheus.GaugeVec
+	rows      *prometheus.CounterVec
+	bytes     *prometheus.CounterVec
+}
+
+func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+	buckets := prometheus.ExponentialBuckets(0.0005, 2, 18) // 0.5 ms to 65 s
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "trine", Subsystem: "http", Name: name, Help: help}, labels)
+	}
+	histogram := func(name, help string) *prometheus.HistogramVec {
+		return prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: "trine", Subsystem: "http", Name: name, Help: help, Buckets: buckets}, []string{"route", "method"})
+	}
+	m := &metrics{
+		requests:  counter("requests_total", "Requests answered.", "route", "method", "status"),
+		firstByte: histogram("first_byte_seconds", "Time until an answer began."),
+		duration:  histogram("request_seconds", "Time until an answer ended; log follow streams last as long as their client."),
+		inFlight: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "trine", Subsystem: "http", Name: "in_flight",
+			Help: "Requests being answered."}, []string{"route"}),
+		rows:  counter("response_rows_total", "Rows, records and changes sent.", "route"),
+		bytes: counter("response_bytes_total", "Bytes of answers sent, as on the wire without HTTP framing.", "route"),
+	}
+	for _, c := range []prometheus.Collector{m.requests, m.firstByte, m.duration, m.inFlight, m.rows, m.bytes} {
+		if err := reg.Register(c); err != nil {
+			return nil, fmt.Errorf("register HTTP metrics: %w", err)
+		}
+	}
+	return m, nil
+}
+
+func (m *metrics) begin(route string) { m.inFlight.WithLabelValues(route).Inc() }
+
+func (m *metrics) end(route, method string, w *response, start, now time.Time) {
+	m.inFlight.WithLabelValues(route).Dec()
+	if !knownMethod(method) {
+		method = "other" // a client cannot add a time series
+	}
+	m.requests.WithLabelValues(route, method, strconv.Itoa(w.status)).Inc()
+	if w.status != 0 {
+		m.firstByte.WithLabelValues(route, method).Observe(w.first.Sub(start).Seconds())
+	}
+	m.duration.WithLabelValues(route, method).Observe(now.Sub(start).Seconds())
+	m.rows.WithLabelValues(route).Add(float64(w.rows))
+	m.bytes.WithLabelValues(route).Add(float64(w.bytes))
+}
+
+func knownMethod(m string) bool {
+	switch m {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodOptions, http.MethodPatch:
+		return true
+	}
+	return false
+}
+
+// metricsText answers GET /metrics.
+func metricsText(q *request) error {
+	promhttp.HandlerFor(q.s.opts.Gatherer, promhttp.HandlerOpts{}).ServeHTTP(q.w, q.r)
+	return nil
+}

@@ -1,0 +1,105 @@
+package arrowhttp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Options say how to serve. The zero value of each but Backend has a default.
+type Options struct {
+	// Backend is what is served. Every member is needed.
+	Backend Backend
+	// Iceberg serves the catalog at /iceberg/, with that prefix taken off.
+	// Default: those paths do not exist.
+	Iceberg http.Handler
+	// Tokens are the bearer tokens that are let in. Default: none is asked for.
+	Tokens []string
+	// Ready tells whether the server can serve, for /readyz. Default: it can.
+	Ready func(context.Context) error
+	// Version is told by /openapi.json. Default "dev".
+	Version string
+
+	// MaxBodyBytes is the most that a write may send, before decompression.
+	// Default DefaultMaxBodyBytes.
+	MaxBodyBytes int64
+	// StallTimeout is how long a client may neither send nor take a byte.
+	// Default one minute.
+	StallTimeout time.Duration
+	// SpoolDir is where scans in the file form lie while they are served.
+	// Default: the system's directory for temporary files.
+	SpoolDir string
+	// MaxSpoolBytes is how much may lie there. Default 16 GiB.
+	MaxSpoolBytes int64
+
+	// Logger takes failures at warn and error, and requests at debug.
+	// Default: nowhere.
+	Logger *slog.Logger
+	// Registerer takes the server's metrics, Gatherer is what /metrics shows.
+	// Default: a registry of the server's own.
+	Registerer prometheus.Registerer
+	Gatherer   prometheus.Gatherer
+	// Now is the clock. Default time.Now.
+	Now func() time.Time
+}
+
+// Validate checks the options and names the one that is wrong.
+func (o *Options) Validate() error {
+	b := o.Backend
+	for name, missing := range map[string]bool{
+		"Collections": b.Collections == nil, "Schemas": b.Schemas == nil, "Writer": b.Writer == nil,
+		"Reader": b.Reader == nil, "Changes": b.Changes == nil, "Scanner": b.Scanner == nil,
+		"Describer": b.Describer == nil, "Positions": b.Positions == nil,
+	} {
+		if missing {
+			return fmt.Errorf("arrowhttp options: Backend.%s is nil", name)
+		}
+	}
+	for _, token := range o.Tokens {
+		if token == "" {
+			return errors.New("arrowhttp options: an empty token would let everybody in")
+		}
+	}
+	if o.MaxBodyBytes < 0 || o.StallTimeout < 0 || o.MaxSpoolBytes < 0 {
+		return errors.New("arrowhttp options: a limit is negative")
+	}
+	if (o.Registerer == nil) != (o.Gatherer == nil) {
+		return errors.New("arrowhttp options: Registerer and Gatherer go together")
+	}
+	return nil
+}
+
+// withDefaults fills in what is not set.
+func (o Options) withDefaults() Options {
+	if o.Ready == nil {
+		o.Ready = func(context.Context) error { return nil }
+	}
+	if o.Version == "" {
+		o.Version = "dev"
+	}
+	if o.MaxBodyBytes == 0 {
+		o.MaxBodyBytes = DefaultMaxBodyBytes
+	}
+	if o.StallTimeout == 0 {
+		o.StallTimeout = defaultStallTimeout
+	}
+	if o.MaxSpoolBytes == 0 {
+		o.MaxSpoolBytes = defaultMaxSpoolBytes
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Registerer == nil {
+		reg := prometheus.NewRegistry()
+		o.Registerer, o.Gatherer = reg, reg
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return o
+}

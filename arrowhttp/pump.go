@@ -1,0 +1,240 @@
+package arrowhttp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	stdsync "sync"
+	"time"
+
+	"github.com/trinedb/trine/schema"
+)
+
+// changeSink turns changes into bytes for one client. add and take are called
+// under the pump's lock; the rest by the goroutine of the request alone.
+type changeSink interface {
+	// add takes in a change; it keeps none of the bytes.
+	add(ch schema.Change, row []schema.Value)
+	// pending is about how many bytes wait to be taken, full whether to wait
+	// with more.
+	pending() (bytes int, full bool)
+	// take detaches what is pending; the function that it gives sends that.
+	take() func() error
+
+	begin() error // sends what comes before the first change
+	heartbeat() error
+	finish() error
+	abort(Problem) error
+}
+
+// pump carries changes from the log to a client. A goroutine reads, filters
+// and encodes into the sink's pending buffer while the request's goroutine
+// sends the one before, so at most two are held; the first waits while the
+// second is full, and so the client's pace becomes the reader's.
+type pump struct {
+	q    *request
+	c    *schema.Collection
+	req  logRequest
+	sink changeSink
+
+	some  chan struct{} // something is pending
+	full  chan struct{} // as much as one wants to send is
+	space chan struct{} // the pending buffer was taken
+	done  chan struct{} // the reader has returned
+
+	mu  stdsync.Mutex // guards sink's pending buffer
+	err error         // of the reader; read after done
+}
+
+func newPump(q *request, c *schema.Collection, req logRequest, sink changeSink) *pump {
+	return &pump{
+		q: q, c: c, req: req, sink: sink,
+		some: make(chan struct{}, 1), full: make(chan struct{}, 1), // one: a signal, not a queue
+		space: make(chan struct{}, 1), done: make(chan struct{}),
+	}
+}
+
+// run sends the log until it ends, fails, its client goes or the server closes.
+func (p *pump) run() error {
+	ctx, cancel := context.WithCancel(p.q.ctx())
+	defer func() { cancel(); <-p.done }()
+	go p.read(ctx)
+
+	err := p.send(ctx, cancel)
+	if err == nil {
+		return p.sink.finish()
+	}
+	return p.q.abort(err, p.sink)
+}
+
+// read is the reader's goroutine.
+func (p *pump) read(ctx context.Context) {
+	defer close(p.done)
+	defer func() {
+		if v := recover(); v != nil {
+			p.q.s.log.Error("log read panicked", "path", p.q.r.URL.EscapedPath(), "panic", v, "stack", stack())
+			p.err = fmt.Errorf("log read panicked: %v", v)
+		}
+	}()
+	p.err = p.readAll(ctx)
+}
+
+func (p *pump) readAll(ctx context.Context) error {
+	rows := newRowReader(p.q.s.backend.Schemas, p.c.Schema)
+	var count int64
+	for ch, err := range p.q.s.backend.Changes.Read(ctx, p.c, p.req.ChangesRequest) {
+		if err != nil {
+			return err
+		}
+		var row []schema.Value
+		if ch.Op == schema.OpDelete {
+			row, err = rows.key(ch.Key)
+		} else {
+			row, err = rows.decode(ctx, ch.Row)
+		}
+		if err != nil {
+			return fmt.Errorf("read change %d of %s: %w", ch.Seq, p.c, err)
+		}
+		if p.req.where != nil && !p.req.where.Match(row, ch.Seq, ch.TimeMicros) {
+			continue
+		}
+		if err := p.add(ctx, ch, row); err != nil {
+			return err
+		}
+		if count++; count == p.req.limit {
+			return nil
+		}
+	}
+	return ctx.Err()
+}
+
+// add puts a change into the pending buffer, and waits while that is full.
+func (p *pump) add(ctx context.Context, ch schema.Change, row []schema.Value) error {
+	p.mu.Lock()
+	p.sink.add(ch, row)
+	_, full := p.sink.pending()
+	p.mu.Unlock()
+	signal(p.some)
+	if !full {
+		return nil
+	}
+	signal(p.full)
+	for {
+		select {
+		case <-p.space:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		p.mu.Lock()
+		_, full = p.sink.pending()
+		p.mu.Unlock()
+		if !full { // the signal may have been of the buffer before
+			return nil
+		}
+	}
+}
+
+// send is the request's half. A nil error means that the log ended as asked,
+// or that the server closes and a follower is to come back.
+func (p *pump) send(ctx context.Context, cancel context.CancelFunc) error {
+	closing := p.q.s.closing
+	if !p.req.Follow {
+		closing = nil // it ends by itself
+	}
+	heartbeat := time.NewTicker(heartbeatTime)
+	defer heartbeat.Stop()
+	begun := false
+	begin := time.After(10 * lingerTime) // a failure until then can still be a problem
+	if !p.req.Follow {
+		begin = nil
+	}
+	for {
+		select {
+		case <-p.some:
+			p.linger(ctx, begun)
+		case <-p.done:
+			return p.drained(p.err)
+		case <-closing:
+			cancel()
+			<-p.done
+			if errors.Is(p.err, context.Canceled) && p.q.ctx().Err() == nil {
+				p.err = nil
+			}
+			return p.drained(p.err)
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-heartbeat.C:
+			if begun {
+				if err := p.sink.heartbeat(); err != nil {
+					return err
+				}
+			}
+			continue
+		case <-begin:
+			begin = nil
+			if begun {
+				continue
+			}
+			begun = true
+			if err := p.sink.begin(); err != nil {
+				return err
+			}
+			continue
+		}
+		begun = true
+		if err := p.sendPending(); err != nil {
+			return err
+		}
+	}
+}
+
+// linger waits for company: a moment when a client is waiting for it, else
+// until there is enough to be worth sending.
+func (p *pump) linger(ctx context.Context, begun bool) {
+	wait := lingerTime
+	if begun && !p.req.Follow {
+		wait *= 20
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-p.full:
+	case <-p.done:
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// drained sends what the reader left, when it ended with err.
+func (p *pump) drained(err error) error {
+	p.mu.Lock()
+	n, _ := p.sink.pending()
+	p.mu.Unlock()
+	if n == 0 {
+		return err
+	}
+	if serr := p.sendPending(); serr != nil {
+		return serr
+	}
+	return err
+}
+
+func (p *pump) sendPending() error {
+	p.mu.Lock()
+	send := p.sink.take()
+	select {
+	case <-p.full: // of what was taken
+	default:
+	}
+	p.mu.Unlock()
+	signal(p.space)
+	return send()
+}
+
+// signal leaves a mark that somebody waiting finds, now or later.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

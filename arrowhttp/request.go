@@ -1,0 +1,237 @@
+package arrowhttp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/trinedb/trine/schema"
+	"github.com/trinedb/trine/schema/definition"
+)
+
+// Trine's headers.
+const (
+	HeaderPosition = "Trine-Position" // of every write and read answer
+	HeaderAtLeast  = "Trine-At-Least" // a read waits for this position …
+	HeaderWait     = "Trine-Wait"     // … so long: "5s", or seconds
+	HeaderStatus   = "Trine-Status"   // trailer of a stream: complete or error
+	HeaderSnapshot = "Trine-Snapshot" // of a scan: the lake's snapshot
+)
+
+// invalid is an error that the client can mend.
+func invalid(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", schema.ErrInvalid, fmt.Sprintf(format, args...))
+}
+
+func (q *request) ctx() context.Context { return q.r.Context() }
+
+// parseQuery reads the query strictly: a parameter that is not known, or given
+// twice, is an error rather than quietly without effect.
+func (q *request) parseQuery() error {
+	if len(q.r.URL.RawQuery) > MaxQueryBytes {
+		return fmt.Errorf("query of %d bytes: %w, at most %d", len(q.r.URL.RawQuery), schema.ErrTooLarge, MaxQueryBytes)
+	}
+	if q.route.lenient {
+		return nil
+	}
+	values, err := url.ParseQuery(q.r.URL.RawQuery)
+	if err != nil {
+		return invalid("query: %v", err)
+	}
+	for name, vs := range values {
+		if !slices.Contains(q.route.query, name) {
+			known := strings.Join(q.route.query, ", ")
+			if known == "" {
+				known = "none"
+			}
+			return invalid("parameter %q is not one of this path's: %s", name, known)
+		}
+		if len(vs) > 1 {
+			return invalid("parameter %q is given %d times", name, len(vs))
+		}
+	}
+	q.query = values
+	return nil
+}
+
+// tenant is the path's tenant, its name checked.
+func (q *request) tenant() (string, error) {
+	name := q.path["tenant"]
+	return name, definition.CheckName("tenant", name)
+}
+
+// names are the path's tenant and collection, their names checked.
+func (q *request) names() (tenant, name string, err error) {
+	if tenant, err = q.tenant(); err != nil {
+		return "", "", err
+	}
+	name = q.path["collection"]
+	return tenant, name, definition.CheckName("collection", name)
+}
+
+// collection finds the path's collection, after the wait that the request asks
+// for, and notes the position that the answer is good for.
+func (q *request) collection() (*schema.Collection, error) {
+	tenant, name, err := q.names()
+	if err != nil {
+		return nil, err
+	}
+	if err := q.await(tenant); err != nil {
+		return nil, err
+	}
+	return q.s.backend.Collections.Get(q.ctx(), tenant, name)
+}
+
+// await honours Trine-At-Least, and sets Trine-Position to what every read
+// from here on sees.
+func (q *request) await(tenant string) error {
+	if token := q.r.Header.Get(HeaderAtLeast); token != "" {
+		pos, err := schema.ParsePosition(token)
+		if err != nil {
+			return invalid("header %s: %v", HeaderAtLeast, err)
+		}
+		limit, err := waitTime(q.r.Header)
+		if err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(q.ctx(), limit)
+		defer cancel()
+		if err := q.s.backend.Positions.Wait(ctx, tenant, pos); err != nil {
+			if ctx.Err() != nil && q.ctx().Err() == nil && errors.Is(err, ctx.Err()) {
+				return fmt.Errorf("position %s after %s: %w, readable is %s",
+					pos, limit, errNotCaughtUp, q.s.backend.Positions.Current(tenant))
+			}
+			return err
+		}
+	}
+	q.setPosition(q.s.backend.Positions.Current(tenant))
+	return nil
+}
+
+func (q *request) setPosition(p schema.Position) { q.w.Header().Set(HeaderPosition, p.String()) }
+
+// waitTime reads Trine-Wait: a duration, or a number of seconds.
+func waitTime(h http.Header) (time.Duration, error) {
+	text := h.Get(HeaderWait)
+	if text == "" {
+		return DefaultWait, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		seconds, ferr := strconv.ParseFloat(text, 64)
+		if ferr != nil || !(seconds >= 0 && seconds < 1e9) {
+			return 0, invalid("header %s: %q is not a duration such as 5s or 200ms", HeaderWait, text)
+		}
+		d = time.Duration(seconds * float64(time.Second))
+	}
+	if d < 0 {
+		return 0, invalid("header %s: %q is negative", HeaderWait, text)
+	}
+	return min(d, MaxWait), nil
+}
+
+// flag reads a boolean parameter.
+func (q *request) flag(name string) (bool, error) {
+	switch v := q.query.Get(name); v {
+	case "", "false", "0":
+		return v == "" && q.query.Has(name), nil // "?follow" is "?follow=true"
+	case "true", "1":
+		return true, nil
+	default:
+		return false, invalid("parameter %s: %q is neither true nor false", name, v)
+	}
+}
+
+// number reads a parameter that is a whole number from lo to hi.
+func (q *request) number(name string, def, lo, hi int64) (int64, error) {
+	text := q.query.Get(name)
+	if text == "" {
+		return def, nil
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < lo || n > hi {
+		return 0, invalid("parameter %s: %q is not a whole number from %d to %d", name, text, lo, hi)
+	}
+	return n, nil
+}
+
+// choice reads a parameter with a few values, the first being the default.
+func (q *request) choice(name string, values ...string) (string, error) {
+	v := q.query.Get(name)
+	if v == "" {
+		return values[0], nil
+	}
+	if !slices.Contains(values, v) {
+		return "", invalid("parameter %s: %q is not one of %s", name, v, strings.Join(values, ", "))
+	}
+	return v, nil
+}
+
+// noIndex refuses a read by secondary index.
+func (q *request) noIndex() error {
+	if q.query.Has("index") {
+		return fmt.Errorf("parameter index: reading by a secondary index is %w yet; read by primary key, or scan with where", schema.ErrUnsupported)
+	}
+	return nil
+}
+
+// columns reads the parameter of that name: names, separated by commas; a name
+// that holds a comma or a quote is written in double quotes, as in SQL.
+func (q *request) columns() ([]string, error) {
+	text := q.query.Get("columns")
+	if strings.TrimSpace(text) == "" {
+		return nil, nil
+	}
+	var names []string
+	for rest := text; ; {
+		name, tail, err := cutColumn(rest)
+		if err != nil {
+			return nil, err
+		}
+		if slices.Contains(names, name) {
+			return nil, invalid("parameter columns: %q is there twice", name)
+		}
+		if names = append(names, name); tail == "" {
+			return names, nil
+		}
+		rest = tail[1:]
+	}
+}
+
+// cutColumn takes the first name; tail is empty or begins with the comma.
+func cutColumn(text string) (name, tail string, err error) {
+	text = strings.TrimLeft(text, " ")
+	if !strings.HasPrefix(text, `"`) {
+		i := strings.IndexByte(text, ',')
+		if i < 0 {
+			i = len(text)
+		}
+		if name = strings.TrimSpace(text[:i]); name == "" {
+			return "", "", invalid("parameter columns: an empty name")
+		}
+		return name, text[i:], nil
+	}
+	var b strings.Builder
+	for i := 1; i < len(text); i++ {
+		switch {
+		case text[i] != '"':
+			b.WriteByte(text[i])
+		case i+1 < len(text) && text[i+1] == '"':
+			b.WriteByte('"')
+			i++
+		default:
+			tail = strings.TrimLeft(text[i+1:], " ")
+			if tail != "" && tail[0] != ',' {
+				return "", "", invalid("parameter columns: %q after a quoted name", tail)
+			}
+			return b.String(), tail, nil
+		}
+	}
+	return "", "", invalid("parameter columns: a quote is not closed")
+}

@@ -1,0 +1,43 @@
+package arrowhttp
+
+import "net/http"
+
+// basePath is C of the API: a collection.
+const basePath = "/v1/tenants/{tenant}/collections/{collection}"
+
+// routes is the whole surface but the Iceberg catalog.
+func (s *Server) routes() []*route {
+	const (
+		get, put, post, del = http.MethodGet, http.MethodPut, http.MethodPost, http.MethodDelete
+		list                = "/v1/tenants/{tenant}/collections"
+	)
+	scanQuery := []string{"columns", "where", "limit", "at_seq", "snapshot"}
+	return []*route{
+		{method: get, pattern: list, query: []string{"prefix", "after", "limit"}, handle: listCollections},
+		{method: put, pattern: basePath, query: []string{"dry_run"}, handle: putCollection},
+		{method: get, pattern: basePath, handle: getCollection},
+		{method: del, pattern: basePath, handle: deleteCollection},
+
+		{method: post, pattern: basePath + "/records", query: []string{"op", "on_error"}, handle: writeRecords},
+		{method: post, pattern: "/v1/tenants/{tenant}/write", query: []string{"on_error"}, handle: writeMany},
+
+		{method: get, pattern: basePath + "/records", handle: rangeRecords,
+			query: []string{"prefix", "from", "to", "reverse", "limit", "after", "where", "columns", "index"}},
+		{method: get, pattern: basePath + "/records/{key}", rest: true, query: []string{"columns", "index"}, handle: getRecord},
+		{method: post, pattern: basePath + "/lookup", query: []string{"index"}, handle: lookup},
+
+		{method: get, pattern: basePath + "/log", handle: getLog,
+			query: []string{"from_seq", "from_time", "tail", "limit", "order", "where", "follow"}},
+		{method: post, pattern: basePath + "/fence", handle: notYet("a fencing token", "send Trine-If-Seq to write only at an expected seq")},
+		{method: post, pattern: basePath + "/trim", handle: notYet("trimming a log", "set options.log_retention in the collection file")},
+
+		{method: get, pattern: basePath + "/scan", query: scanQuery, handle: scan},
+		{method: get, pattern: basePath + "/scan.arrows", query: scanQuery, handle: scanArrows},
+		{method: get, pattern: basePath + "/scan.arrow", query: scanQuery, handle: scanFile},
+
+		{method: get, pattern: "/healthz", open: true, lenient: true, handle: getHealth},
+		{method: get, pattern: "/readyz", open: true, lenient: true, handle: getReady},
+		{method: get, pattern: "/metrics", lenient: true, handle: metricsText},
+		{method: get, pattern: "/openapi.json", open: true, lenient: true, handle: getOpenAPI},
+	}
+}

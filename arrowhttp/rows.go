@@ -1,0 +1,117 @@
+package arrowhttp
+
+import (
+	"context"
+
+	"github.com/trinedb/trine/schema"
+	"github.com/trinedb/trine/schema/rowjson"
+)
+
+// rowReader reads encoded rows, whichever schema they were written with, as
+// rows of a collection's current one. It is for one goroutine.
+type rowReader struct {
+	schemas  Schemas
+	schema   *schema.Schema
+	decoders map[schema.SchemaID]*schema.RowDecoder
+	last     *schema.RowDecoder
+	lastID   schema.SchemaID
+	row      []schema.Value
+}
+
+func newRowReader(schemas Schemas, current *schema.Schema) *rowReader {
+	return &rowReader{schemas: schemas, schema: current, decoders: map[schema.SchemaID]*schema.RowDecoder{}}
+}
+
+// decode reads a row; it is valid until the next, and while encoded is.
+func (d *rowReader) decode(ctx context.Context, encoded []byte) ([]schema.Value, error) {
+	id, err := schema.RowSchemaID(encoded)
+	if err != nil {
+		return nil, err
+	}
+	if d.last == nil || id != d.lastID {
+		if d.last = d.decoders[id]; d.last == nil {
+			from := d.schema
+			if id != from.ID {
+				if from, err = d.schemas.Schema(ctx, id); err != nil {
+					return nil, err
+				}
+			}
+			d.last = schema.NewRowDecoder(from, d.schema)
+			d.decoders[id] = d.last
+		}
+		d.lastID = id
+	}
+	d.row, err = d.last.Decode(encoded, d.row[:0])
+	return d.row, err
+}
+
+// key reads an encoded key as a row in which all but the key is null.
+func (d *rowReader) key(encoded []byte) ([]schema.Value, error) {
+	parts, err := d.schema.DecodeKey(encoded, nil)
+	if err != nil {
+		return nil, err
+	}
+	d.row = d.row[:0]
+	for range d.schema.Fields {
+		d.row = append(d.row, schema.Null)
+	}
+	for i, field := range d.schema.Key {
+		d.row[field] = parts[i]
+	}
+	return d.row, nil
+}
+
+// rowWriter writes rows of a schema as JSON objects of some of its columns.
+type rowWriter struct {
+	shape *schema.Schema // of what is written
+	cols  []int          // of the row that is given; nil: all
+	row   []schema.Value
+}
+
+// newRowWriter projects s to the named columns, in that order; nil means all.
+func newRowWriter(s *schema.Schema, columns []string) (*rowWriter, error) {
+	if columns == nil {
+		return &rowWriter{shape: s}, nil
+	}
+	cols := make([]int, len(columns))
+	for i, name := range columns {
+		if cols[i] = s.Index(name); cols[i] < 0 {
+			return nil, invalid("parameter columns: %q is not a field; the fields are %s", name, fieldNames(s))
+		}
+	}
+	return projectRows(s, cols), nil
+}
+
+func projectRows(s *schema.Schema, cols []int) *rowWriter {
+	shape := &schema.Schema{ID: s.ID}
+	for _, i := range cols {
+		shape.Fields = append(shape.Fields, s.Fields[i])
+	}
+	return &rowWriter{shape: shape, cols: cols, row: make([]schema.Value, len(cols))}
+}
+
+func (w *rowWriter) append(dst []byte, row []schema.Value) []byte {
+	if w.cols == nil {
+		return rowjson.AppendRow(dst, w.shape, row)
+	}
+	for i, col := range w.cols {
+		w.row[i] = row[col]
+	}
+	return rowjson.AppendRow(dst, w.shape, w.row)
+}
+
+// fieldNames lists a schema's fields for a message, cut where it gets long.
+func fieldNames(s *schema.Schema) string {
+	const most = 40
+	var b []byte
+	for i, f := range s.Fields {
+		if i == most {
+			return string(b) + ", …"
+		}
+		if i > 0 {
+			b = append(b, ", "...)
+		}
+		b = append(b, f.Name...)
+	}
+	return string(b)
+}

@@ -1,0 +1,211 @@
+package arrowhttp
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/trinedb/trine/schema"
+)
+
+// unsupported is the error of something that is understood but not offered.
+func unsupported(what, instead string) error {
+	return fmt.Errorf("%s is %w yet: %s", what, schema.ErrUnsupported, instead)
+}
+
+// notReady is what /readyz answers, as a load balancer understands it.
+func notReady(err error) error {
+	if errors.Is(err, schema.ErrClosed) || errors.Is(err, schema.ErrUnavailable) {
+		return err
+	}
+	return fmt.Errorf("%w: %v", schema.ErrUnavailable, err)
+}
+
+// writeAnswer is the answer to a write. first_seq and last_seq are null when
+// nothing was written.
+type writeAnswer struct {
+	FirstSeq *schema.Seq        `json:"first_seq"`
+	LastSeq  *schema.Seq        `json:"last_seq"`
+	Count    int                `json:"count"`
+	Position string             `json:"position"`
+	Replayed bool               `json:"replayed,omitempty"`
+	Skipped  schema.FieldErrors `json:"skipped,omitempty"`
+}
+
+func seqs(first schema.Seq, count int) (*schema.Seq, *schema.Seq) {
+	if count == 0 {
+		return nil, nil
+	}
+	last := first + schema.Seq(count) - 1
+	return &first, &last
+}
+
+// writeRecords answers POST C/records.
+func writeRecords(q *request) error {
+	tenant, name, err := q.names()
+	if err != nil {
+		return err
+	}
+	req := WriteRequest{Tenant: tenant, Collection: name}
+	if req.Op, err = q.choice("op", "", "insert", "upsert", "delete", "patch"); err != nil {
+		return err
+	}
+	if req.ContentType, err = q.writeType(typeNDJSON, typeJSON, typeCSV, typeArrowStream); err != nil {
+		return err
+	}
+	if req.Encoding, err = q.contentEncoding(); err != nil {
+		return err
+	}
+	if req.SkipBad, err = q.skipBad(); err != nil {
+		return err
+	}
+	if req.IdempotencyKey, err = q.idempotencyKey(); err != nil {
+		return err
+	}
+	if req.IfSeq, err = q.ifSeq(); err != nil {
+		return err
+	}
+	if err := q.noProducer(); err != nil {
+		return err
+	}
+	body := q.body(q.s.opts.MaxBodyBytes)
+	req.Body = body
+	res, err := q.s.backend.Writer.Write(q.ctx(), req)
+	if err != nil {
+		return body.cause(err)
+	}
+	a := writeAnswer{Count: res.Count, Position: res.Position.String(), Replayed: res.Replayed, Skipped: res.Skipped}
+	a.FirstSeq, a.LastSeq = seqs(res.FirstSeq, res.Count)
+	q.setPosition(res.Position)
+	return q.object(http.StatusOK, a)
+}
+
+// collectionAnswer is one collection's part of a writeManyAnswer.
+type collectionAnswer struct {
+	Collection string      `json:"collection"`
+	FirstSeq   *schema.Seq `json:"first_seq"`
+	LastSeq    *schema.Seq `json:"last_seq"`
+	Count      int         `json:"count"`
+}
+
+// writeManyAnswer is the answer to a write over many collections.
+type writeManyAnswer struct {
+	Collections []collectionAnswer `json:"collections"`
+	Count       int                `json:"count"`
+	Position    string             `json:"position"`
+	Replayed    bool               `json:"replayed,omitempty"`
+	Skipped     schema.FieldErrors `json:"skipped,omitempty"`
+}
+
+// writeMany answers POST /v1/tenants/{tenant}/write.
+func writeMany(q *request) error {
+	tenant, err := q.tenant()
+	if err != nil {
+		return err
+	}
+	req := WriteManyRequest{Tenant: tenant}
+	if req.ContentType, err = q.writeType(typeNDJSON); err != nil {
+		return err
+	}
+	if req.Encoding, err = q.contentEncoding(); err != nil {
+		return err
+	}
+	if req.SkipBad, err = q.skipBad(); err != nil {
+		return err
+	}
+	if req.IdempotencyKey, err = q.idempotencyKey(); err != nil {
+		return err
+	}
+	if q.r.Header.Get("Trine-If-Seq") != "" {
+		return invalid("header Trine-If-Seq: a seq is of one collection; write to C/records")
+	}
+	if err := q.noProducer(); err != nil {
+		return err
+	}
+	body := q.body(q.s.opts.MaxBodyBytes)
+	req.Body = body
+	res, err := q.s.backend.Writer.WriteMany(q.ctx(), req)
+	if err != nil {
+		return body.cause(err)
+	}
+	a := writeManyAnswer{Collections: []collectionAnswer{}, Position: res.Position.String(), Replayed: res.Replayed, Skipped: res.Skipped}
+	for _, w := range res.Collections {
+		part := collectionAnswer{Collection: w.Collection, Count: w.Count}
+		part.FirstSeq, part.LastSeq = seqs(w.FirstSeq, w.Count)
+		a.Collections = append(a.Collections, part)
+		a.Count += w.Count
+	}
+	q.setPosition(res.Position)
+	return q.object(http.StatusOK, a)
+}
+
+// writeType reads the media type of a write, which has to be named: a guess
+// could read one format as another.
+func (q *request) writeType(types ...string) (string, error) {
+	name, err := q.mediaType()
+	if err != nil {
+		return "", err
+	}
+	switch name {
+	case "application/ndjson", "application/jsonl", "application/x-jsonlines":
+		name = typeNDJSON // the other names of it
+	}
+	for _, t := range types {
+		if name == t {
+			return name, nil
+		}
+	}
+	return "", fmt.Errorf("Content-Type %q: %w; want %s", name, errMediaType, strings.Join(types, ", "))
+}
+
+func (q *request) skipBad() (bool, error) {
+	v, err := q.choice("on_error", "fail", "skip")
+	return v == "skip", err
+}
+
+// idempotencyKey reads Idempotency-Key: printable ASCII, of bounded length.
+func (q *request) idempotencyKey() (string, error) {
+	values := q.r.Header.Values("Idempotency-Key")
+	if len(values) == 0 {
+		return "", nil
+	}
+	key := values[0]
+	if len(values) > 1 || key == "" || len(key) > MaxIdempotencyKeyBytes {
+		return "", invalid("header Idempotency-Key: want one, of 1 to %d bytes", MaxIdempotencyKeyBytes)
+	}
+	for i := range len(key) {
+		if key[i] < ' ' || key[i] > '~' {
+			return "", invalid("header Idempotency-Key: byte %d is not printable ASCII", i)
+		}
+	}
+	return key, nil
+}
+
+func (q *request) ifSeq() (*schema.Seq, error) {
+	text := q.r.Header.Get("Trine-If-Seq")
+	if text == "" {
+		return nil, nil
+	}
+	n, err := strconv.ParseUint(text, 10, 63)
+	if err != nil {
+		return nil, invalid("header Trine-If-Seq: %q is not a seq: a whole number from 0", text)
+	}
+	seq := schema.Seq(n)
+	return &seq, nil
+}
+
+// noProducer refuses the headers of features to come: a client that sends one
+// counts on its effect.
+func (q *request) noProducer() error {
+	for _, name := range []string{"Trine-Producer", "Trine-Producer-Seq"} {
+		if q.r.Header.Get(name) != "" {
+			return unsupported("header "+name, "send an Idempotency-Key to write a batch once")
+		}
+	}
+	if q.r.Header.Get("Trine-Fence") != "" {
+		return unsupported("header Trine-Fence", "send Trine-If-Seq to write only at an expected seq")
+	}
+	return nil
+}
