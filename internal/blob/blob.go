@@ -9,17 +9,20 @@
 //     exactly one wins, the others get ErrExists.
 //   - Swap changes an object only if it still is what the caller read.
 //   - A call that fails with ErrExists, ErrChanged, ErrNotFound,
-//     schema.ErrNoSpace or schema.ErrInvalid changed nothing. Any other error
-//     of a write leaves it open whether the write landed, or still will.
+//     schema.ErrNoSpace, schema.ErrUnavailable, schema.ErrInvalid or
+//     schema.ErrClosed changed nothing and never will. Any other error of a
+//     write leaves it open whether the write landed, or still will.
 //
 // Stores: Dir on a local disk, Mem in memory. Both are safe for concurrent use,
 // Dir also by several processes. The package blobtest holds the acceptance
 // suite that every store passes, and a store that fails on demand; the package
 // crashfs simulates power failures below Dir.
 //
-// Caveats: a consumer declares the few methods that it needs as an interface of
-// its own; there is no interface of all of them. Names are case-sensitive, and
-// Dir on a file system that is not will confuse two that differ in case alone.
+// Caveats: Delete is not durable by itself, an object may come back after a power
+// failure. Dir does not remove folders that became empty. Names are
+// case-sensitive, and Dir on a file system that is not will confuse two that
+// differ in case alone. A consumer declares the few methods that it needs as an
+// interface of its own; there is no interface of all of them.
 package blob
 
 import (
@@ -63,6 +66,20 @@ type Reader interface {
 	io.Closer
 	// Size is the object's length in bytes.
 	Size() int64
+}
+
+// NoEffect reports whether err, from a call that writes, promises that nothing
+// was changed and nothing will be.
+func NoEffect(err error) bool {
+	for _, kind := range []error{
+		ErrExists, ErrChanged, ErrNotFound,
+		schema.ErrNoSpace, schema.ErrUnavailable, schema.ErrInvalid, schema.ErrClosed,
+	} {
+		if errors.Is(err, kind) {
+			return true
+		}
+	}
+	return false
 }
 
 // MaxNameBytes is the longest name of an object.
