@@ -17,13 +17,22 @@ func freeBytes(dir string) (uint64, error) {
 	return st.Bavail * uint64(st.Bsize), nil
 }
 
-// SpaceLow reports that the disk has less than twice the watermark left: the
-// time to refuse writes, so that what was acknowledged can still be applied.
-func (x *Index) SpaceLow() bool { return x.checkSpace(2) != nil }
+// Percent of MinFreeBytes under which a kind of write is refused. Intake stops
+// first, so that what was acknowledged can be applied; reclaiming dropped
+// collections goes on longest, for it is the way out.
+const (
+	intakePercent  = 200
+	applyPercent   = 100
+	reclaimPercent = 50
+)
 
-// checkSpace fails with ErrNoSpace below times the watermark. It costs a
+// SpaceLow reports that the disk has less than twice the watermark left: the
+// time to refuse writes.
+func (x *Index) SpaceLow() bool { return x.checkSpace(intakePercent) != nil }
+
+// checkSpace fails with ErrNoSpace below percent of the watermark. It costs a
 // statfs, about a microsecond.
-func (x *Index) checkSpace(times int64) error {
+func (x *Index) checkSpace(percent uint64) error {
 	if x.opts.MinFreeBytes < 0 {
 		return nil
 	}
@@ -31,7 +40,7 @@ func (x *Index) checkSpace(times int64) error {
 	if err != nil {
 		return fmt.Errorf("free space of index %s: %w", x.opts.Dir, err)
 	}
-	if want := uint64(x.opts.MinFreeBytes) * uint64(times); free < want {
+	if want := uint64(x.opts.MinFreeBytes) / 100 * percent; free < want {
 		return fmt.Errorf("index %s: %d bytes free, want %d: %w", x.opts.Dir, free, want, schema.ErrNoSpace)
 	}
 	return nil

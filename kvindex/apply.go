@@ -1,0 +1,292 @@
+package kvindex
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/trinedb/trine/schema"
+)
+
+// Bounds of one transaction: a larger one could not be written whole.
+const (
+	maxBatchOps   = 4096
+	maxBatchBytes = 4 << 20
+)
+
+// batchBytes is the bound for a memtable's size: Badger's own is 15% of it.
+func (o Options) batchBytes() int { return int(min(maxBatchBytes, o.MemTableBytes/10)) }
+
+// Apply brings a durable chunk into Badger, in several transactions when it is
+// large. Chunks come in order; one at or below Applied is ignored, so replaying
+// is safe, and after a restart a chunk that was applied in part goes on where
+// it was left. When it returns nil, Applied is at the chunk.
+//
+// After ErrNoSpace or the end of ctx it may be called again with the same
+// chunk. After any other error of the database nothing is applied any more
+// until the index is opened again; reading goes on.
+func (x *Index) Apply(ctx context.Context, c *schema.Chunk) error {
+	if err := x.gate.enter(); err != nil {
+		return err
+	}
+	defer x.gate.leave()
+	x.writing.Lock()
+	defer x.writing.Unlock()
+	if c.Position.Compare(x.progress.applied) <= 0 {
+		return nil
+	}
+	if err := x.apply(ctx, c); err != nil {
+		return fmt.Errorf("apply chunk %s: %w", c.Position, err)
+	}
+	return nil
+}
+
+func (x *Index) apply(ctx context.Context, c *schema.Chunk) error {
+	if x.failed != nil {
+		return x.failed
+	}
+	a := &applier{x: x, c: c, batch: &x.batches[0], spare: &x.batches[1], seen: make(map[string]rowState)}
+	a.batch.reset()
+	if p := x.progress; !p.partial.IsZero() {
+		if p.partial != c.Position {
+			return fmt.Errorf("chunk %s is applied in part: %w", p.partial, schema.ErrCorrupt)
+		}
+		a.skip = p.units
+	}
+	// Parts of an unpublished chunk would show before the whole.
+	x.Publish(c)
+	err := a.run(ctx)
+	if werr := a.wait(); err == nil {
+		err = werr
+	}
+	return err
+}
+
+// applier brings one chunk into the engine. A unit is a record or an answer.
+// While one batch is being committed it builds the next.
+type applier struct {
+	x    *Index
+	c    *schema.Chunk
+	skip int // units that are in already
+	unit int // units looked at, skipped ones included
+
+	batch, spare *batch
+	// What the rows touched by the batch, and by the one in flight, are after
+	// them; the engine does not tell yet.
+	seen, seenBefore map[string]rowState
+	buf              []byte
+
+	pending chan committed // of the batch in flight; nil: none
+}
+
+// rowState is what a key has, as far as the counts care.
+type rowState struct {
+	exists bool
+	length int // of the row's bytes
+	seq    schema.Seq
+	parts  int
+}
+
+func (a *applier) run(ctx context.Context) error {
+	for i := range a.c.Groups {
+		g := &a.c.Groups[i]
+		if i > 0 && a.c.Groups[i-1].Instance >= g.Instance {
+			return fmt.Errorf("groups out of order at instance %d: %w", g.Instance, schema.ErrCorrupt)
+		}
+		if a.skip >= a.unit+len(g.Records) {
+			a.unit += len(g.Records)
+			continue
+		}
+		if err := a.group(ctx, g); err != nil {
+			return fmt.Errorf("instance %d: %w", g.Instance, err)
+		}
+	}
+	for i := range a.c.Answers {
+		if a.unit++; a.unit <= a.skip {
+			continue
+		}
+		ans := &a.c.Answers[i]
+		val := appendAnswer(nil, *ans, a.c.TimeMicros)
+		a.batch.putExpiring(answerKey(ans.Key), val, a.c.TimeMicros/1e6+int64(AnswerTTL.Seconds()))
+		if err := a.cut(ctx, 0, nil); err != nil {
+			return err
+		}
+	}
+	return a.commit(ctx, progress{applied: a.c.Position})
+}
+
+// group takes the units of one collection.
+func (a *applier) group(ctx context.Context, g *schema.Group) error {
+	first := max(0, a.skip-a.unit)
+	t, known, err := a.x.tally(g.Instance)
+	if err != nil {
+		return err
+	}
+	if !known {
+		gone, err := a.x.wasDropped(g.Instance)
+		if err != nil || gone {
+			a.unit += len(g.Records)
+			return err
+		}
+	}
+	if want := g.FirstSeq + schema.Seq(first); t.nextSeq != want && (known || first > 0) {
+		return fmt.Errorf("next seq is %d, the chunk goes on at %d: %w", t.nextSeq, want, schema.ErrCorrupt)
+	}
+	a.unit += first
+	if first == 0 {
+		a.openGroup(g, &t)
+	}
+	for i := first; i < len(g.Records); i++ {
+		r := &g.Records[i]
+		if err := a.cut(ctx, len(r.Key)+len(r.Row), func() { a.putTally(g.Instance, t) }); err != nil {
+			return err
+		}
+		if err := a.record(g.Instance, g.FirstSeq+schema.Seq(i), r, &t); err != nil {
+			return err
+		}
+		a.unit++
+	}
+	a.putTally(g.Instance, t)
+	return nil
+}
+
+// openGroup writes the pointer to the group, and marks a clean collection dirty.
+func (a *applier) openGroup(g *schema.Group, t *tally) {
+	if t.lakeSeq == t.nextSeq {
+		t.tailSince = a.c.TimeMicros
+		if g.Instance >= schema.FirstUserInstance {
+			a.batch.put(instanceKey(spaceDirty, g.Instance), nil)
+		}
+	}
+	t.nextSeq = g.FirstSeq // a log that was trimmed begins above 0
+	ref := GroupRef{Count: len(g.Records), Position: a.c.Position, TimeMicros: a.c.TimeMicros}
+	for i := range g.Records {
+		ref.Bytes += int64(len(g.Records[i].Key) + len(g.Records[i].Row))
+	}
+	key := appendGroupKey(a.batch.alloc(groupKeyLen), g.Instance, g.FirstSeq)
+	a.batch.put(key, appendGroup(a.batch.alloc(groupMax), ref, t.logBytes))
+}
+
+// record takes one change.
+func (a *applier) record(inst schema.Instance, seq schema.Seq, r *schema.Record, t *tally) error {
+	if len(r.Key) > MaxKeyBytes || len(r.Row) > MaxRowBytes {
+		return fmt.Errorf("seq %d: key of %d bytes, row of %d: %w", seq, len(r.Key), len(r.Row), schema.ErrTooLarge)
+	}
+	size := int64(len(r.Key) + len(r.Row))
+	t.nextSeq = seq + 1
+	t.logBytes += size
+	if len(r.Key) == 0 {
+		t.rows++
+		t.bytes += size
+		return nil
+	}
+	key := appendKey(a.batch.alloc(prefixLen+len(r.Key)), spaceRow, inst, r.Key)
+	old, err := a.rowState(key)
+	if err != nil {
+		return err
+	}
+	if old.exists {
+		t.rows--
+		t.bytes -= int64(len(r.Key) + old.length)
+		for i := range old.parts {
+			a.batch.delete(appendPartKey(a.batch.alloc(partKeyLen), inst, old.seq, i))
+		}
+	}
+	if r.Op == schema.OpDelete {
+		if old.exists {
+			a.batch.delete(key)
+		}
+		a.seen[string(key)] = rowState{}
+		return nil
+	}
+	t.rows++
+	t.bytes += size
+	parts := a.putRow(inst, key, Row{Seq: seq, TimeMicros: a.c.TimeMicros, Bytes: r.Row})
+	a.seen[string(key)] = rowState{exists: true, length: len(r.Row), seq: seq, parts: parts}
+	return nil
+}
+
+// putRow writes a row, a long one in parts, and says in how many.
+func (a *applier) putRow(inst schema.Instance, key []byte, r Row) (parts int) {
+	if len(r.Bytes) <= partBytes {
+		a.batch.put(key, appendRow(a.batch.alloc(rowHeaderMax+len(r.Bytes)), r))
+		return 0
+	}
+	a.x.hasParts.Store(true) // before any view can show it
+	for rest := r.Bytes; len(rest) > 0; parts++ {
+		n := min(partBytes, len(rest))
+		a.batch.put(appendPartKey(a.batch.alloc(partKeyLen), inst, r.Seq, parts), rest[:n])
+		rest = rest[n:]
+	}
+	a.batch.put(key, appendPartedRow(a.batch.alloc(rowHeaderMax), r, parts))
+	return parts
+}
+
+// rowState is what the row under an engine key is before the next change.
+func (a *applier) rowState(key []byte) (rowState, error) {
+	if s, ok := a.seen[string(key)]; ok {
+		return s, nil
+	}
+	if s, ok := a.seenBefore[string(key)]; ok {
+		return s, nil
+	}
+	val, ok, err := a.x.eng.get(latest, a.buf[:0], key)
+	a.buf = val
+	if err != nil {
+		return rowState{}, corrupt("read row", err)
+	}
+	if !ok {
+		return rowState{}, nil
+	}
+	r, err := decodeRow(val)
+	return rowState{exists: true, length: r.length, seq: r.Seq, parts: r.num}, err
+}
+
+func (a *applier) putTally(inst schema.Instance, t tally) {
+	key := appendPrefix(a.batch.alloc(prefixLen), spaceStats, inst)
+	a.batch.put(key, appendTally(a.batch.alloc(tallyMax), t))
+}
+
+// cut commits the batch if it is full, or would be by more bytes; finish adds
+// what must be in it first.
+func (a *applier) cut(ctx context.Context, more int, finish func()) error {
+	if len(a.batch.ops) == 0 || len(a.batch.ops) < maxBatchOps && a.batch.bytes+more < a.x.opts.batchBytes() {
+		return nil
+	}
+	if finish != nil {
+		finish()
+	}
+	return a.commit(ctx, progress{applied: a.x.progress.applied, partial: a.c.Position, units: a.unit})
+}
+
+// commit sends the batch off and turns to the next, once the one before is in.
+func (a *applier) commit(ctx context.Context, p progress) error {
+	if err := a.wait(); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := a.x.checkSpace(applyPercent); err != nil {
+		return err
+	}
+	a.batch.put(positionKey, appendProgress(nil, p))
+	a.pending = a.x.commit(a.batch, p)
+	a.batch, a.spare = a.spare, a.batch
+	a.batch.reset()
+	a.seen, a.seenBefore = a.seenBefore, a.seen
+	if a.seen == nil {
+		a.seen = make(map[string]rowState)
+	}
+	clear(a.seen)
+	return nil
+}
+
+// wait ends the commit in flight, if there is one.
+func (a *applier) wait() error {
+	if a.pending == nil {
+		return nil
+	}
+	done := <-a.pending
+	a.pending = nil
+	return a.x.committed(done)
+}

@@ -1,0 +1,83 @@
+package kvindex_test
+
+import (
+	"context"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/trinedb/trine/kvindex"
+	"github.com/trinedb/trine/schema"
+)
+
+func TestMain(m *testing.M) {
+	if crashChild() {
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+func open(t testing.TB, dir string) *kvindex.Index {
+	t.Helper()
+	x, err := kvindex.Open(options(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closeIndex(t, x) })
+	return x
+}
+
+func options(dir string) kvindex.Options {
+	return kvindex.Options{Dir: dir, MinFreeBytes: -1, BootID: "test", MemTableBytes: 16 << 20}
+}
+
+func closeIndex(t testing.TB, x *kvindex.Index) {
+	t.Helper()
+	if err := x.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func at(n uint64) schema.Position { return schema.Position{Chunk: n} }
+
+func upsert(key, row string) schema.Record {
+	return schema.Record{Op: schema.OpUpsert, Key: []byte(key), Row: []byte(row)}
+}
+
+func remove(key string) schema.Record { return schema.Record{Op: schema.OpDelete, Key: []byte(key)} }
+
+func insert(row string) schema.Record { return schema.Record{Op: schema.OpInsert, Row: []byte(row)} }
+
+// maker makes chunks whose seqs go on.
+type maker struct {
+	next map[schema.Instance]schema.Seq
+	pos  schema.Position
+}
+
+func newMaker() *maker { return &maker{next: map[schema.Instance]schema.Seq{}} }
+
+// chunk makes the next chunk of one collection's records.
+func (m *maker) chunk(inst schema.Instance, records ...schema.Record) *schema.Chunk {
+	return m.chunkOf(map[schema.Instance][]schema.Record{inst: records})
+}
+
+func (m *maker) chunkOf(records map[schema.Instance][]schema.Record) *schema.Chunk {
+	m.pos = m.pos.Next()
+	c := &schema.Chunk{Position: m.pos, TimeMicros: int64(m.pos.Chunk) * 1000}
+	for inst := schema.Instance(0); inst < 100; inst++ {
+		rs := records[inst]
+		if len(rs) == 0 {
+			continue
+		}
+		c.Groups = append(c.Groups, schema.Group{Instance: inst, FirstSeq: m.next[inst], Records: rs})
+		m.next[inst] += schema.Seq(len(rs))
+	}
+	return c
+}

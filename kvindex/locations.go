@@ -1,0 +1,177 @@
+package kvindex
+
+import (
+	"context"
+	"fmt"
+	"iter"
+
+	"github.com/trinedb/trine/schema"
+)
+
+// Locate finds where rows lie in the lake, and calls fn for each key in order.
+// Locations are as of the flush recorded last, and may already be in part
+// those of a flush being recorded: callers check the file against a snapshot.
+func (x *Index) Locate(ctx context.Context, inst schema.Instance, keys [][]byte, fn func(i int, loc Location, ok bool)) error {
+	if err := x.gate.enter(); err != nil {
+		return err
+	}
+	defer x.gate.leave()
+	v := x.pin()
+	defer x.unpin(v)
+	dropped := x.isDropped(inst)
+	var locKey, buf []byte
+	for i, key := range keys {
+		if i%ctxEvery == 0 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+		}
+		locKey = appendKey(locKey[:0], spaceLocation, inst, key)
+		val, ok, err := x.eng.get(v.ts, buf[:0], locKey)
+		if err != nil {
+			return corrupt(fmt.Sprintf("locate row of instance %d", inst), err)
+		}
+		buf = val
+		var loc Location
+		if ok = ok && !dropped; ok {
+			if loc, err = decodeLocation(val); err != nil {
+				return fmt.Errorf("locate row of instance %d: %w", inst, err)
+			}
+		}
+		fn(i, loc, ok)
+	}
+	return nil
+}
+
+// RecordFlush records a commit to the lake, in several transactions when it is
+// large; LakeSeq and Snapshot are in the last, so a flush that was cut short
+// is found by them and recorded again from the start. Recording the same flush
+// twice changes nothing, nor does one with a LakeSeq below the one recorded.
+// It fails with ErrPrecondition while LakeSeq is above what is applied, and
+// with ErrNotFound for a collection that was dropped.
+func (x *Index) RecordFlush(ctx context.Context, inst schema.Instance, f Flush) error {
+	if err := x.gate.enter(); err != nil {
+		return err
+	}
+	defer x.gate.leave()
+	if err := x.recordFlush(ctx, inst, f); err != nil {
+		return fmt.Errorf("record flush of instance %d to seq %d: %w", inst, f.LakeSeq, err)
+	}
+	return nil
+}
+
+func (x *Index) recordFlush(ctx context.Context, inst schema.Instance, f Flush) error {
+	if t, err := x.flushable(inst, f); err != nil || f.LakeSeq < t.lakeSeq {
+		return err
+	}
+	b := new(batch)
+	for key := range keysOf(f.Clear) {
+		b.delete(appendKey(b.alloc(prefixLen+len(key)), spaceLocation, inst, key))
+		if err := x.flushBatch(ctx, inst, b, false); err != nil {
+			return err
+		}
+	}
+	for key, loc := range locationsOf(f.Set) {
+		k := appendKey(b.alloc(prefixLen+len(key)), spaceLocation, inst, key)
+		b.put(k, appendLocation(b.alloc(locationMax), loc))
+		if err := x.flushBatch(ctx, inst, b, false); err != nil {
+			return err
+		}
+	}
+	if f.Err != nil {
+		if err := f.Err(); err != nil {
+			return err
+		}
+	}
+	if err := x.flushBatch(ctx, inst, b, true); err != nil {
+		return err
+	}
+	return x.finishFlush(inst, f, b)
+}
+
+// flushBatch commits b when it is full, or when all that is left is the end.
+func (x *Index) flushBatch(ctx context.Context, inst schema.Instance, b *batch, end bool) error {
+	if !end && len(b.ops) < maxBatchOps && b.bytes < x.opts.batchBytes() || len(b.ops) == 0 {
+		return nil
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := x.checkSpace(applyPercent); err != nil {
+		return err
+	}
+	x.writing.Lock()
+	defer x.writing.Unlock()
+	if gone, err := x.wasDropped(inst); err != nil || gone {
+		return notFound(err)
+	}
+	if err := x.commitNow(b); err != nil {
+		return err
+	}
+	b.reset()
+	return nil
+}
+
+// finishFlush is the last transaction.
+func (x *Index) finishFlush(inst schema.Instance, f Flush, b *batch) error {
+	x.writing.Lock()
+	defer x.writing.Unlock()
+	t, err := x.flushable(inst, f)
+	if err != nil || f.LakeSeq < t.lakeSeq {
+		return err
+	}
+	t.lakeSeq, t.lakeSnapshot = f.LakeSeq, f.Snapshot
+	t.lakeBytes, t.tailSince = t.logBytes, 0
+	if f.LakeSeq < t.nextSeq {
+		g, before, ok, err := x.groupBelow(latest, inst, f.LakeSeq)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return fmt.Errorf("no group holds seq %d: %w", f.LakeSeq, schema.ErrCorrupt)
+		}
+		t.lakeBytes, t.tailSince = min(t.logBytes, before+bytesBelow(g, f.LakeSeq)), g.TimeMicros
+	} else {
+		b.delete(instanceKey(spaceDirty, inst))
+	}
+	b.put(instanceKey(spaceStats, inst), appendTally(nil, t))
+	return x.commitNow(b)
+}
+
+// flushable reads the stats of a collection that a flush can be recorded of.
+func (x *Index) flushable(inst schema.Instance, f Flush) (tally, error) {
+	t, known, err := x.tally(inst)
+	if err != nil {
+		return t, err
+	}
+	if !known {
+		if gone, err := x.wasDropped(inst); err != nil || gone {
+			return t, notFound(err)
+		}
+	}
+	if f.LakeSeq > t.nextSeq {
+		return t, fmt.Errorf("only seqs below %d are applied: %w", t.nextSeq, schema.ErrPrecondition)
+	}
+	return t, nil
+}
+
+func notFound(err error) error {
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("the collection was dropped: %w", schema.ErrNotFound)
+}
+
+func keysOf(seq iter.Seq[[]byte]) iter.Seq[[]byte] {
+	if seq == nil {
+		return func(func([]byte) bool) {}
+	}
+	return seq
+}
+
+func locationsOf(seq iter.Seq2[[]byte, Location]) iter.Seq2[[]byte, Location] {
+	if seq == nil {
+		return func(func([]byte, Location) bool) {}
+	}
+	return seq
+}
