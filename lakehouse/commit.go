@@ -2,7 +2,16 @@ package lakehouse
 
 import (
 	"context"
+	"fmt"
 	"iter"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/apache/iceberg-go"
 
 	"github.com/trinedb/trine/schema"
 )
@@ -32,10 +41,238 @@ type Written struct {
 	Rows int
 }
 
+// deleteWriters is how many delete files are written at once: each waits for
+// the disk, and one flush may touch many data files.
+const deleteWriters = 8
+
 // Commit writes the rows and deletes and makes them the table's next version.
 // When Base is not the newest version, or another committer was faster, it
 // fails with schema.ErrConflict and has no effect. schema.ErrUnknownOutcome
-// means that the store did not say; Current tells, once it answers again.
+// means that the store did not say; Current tells, once it answers again. Any
+// other error means that nothing was committed.
 func (l *Lake) Commit(ctx context.Context, commit Commit) (*Snapshot, []Written, error) {
-	return nil, nil, schema.ErrUnsupported
+	next, written, err := l.commit(ctx, commit)
+	if err != nil {
+		return nil, nil, fmt.Errorf("commit to the table of %s: %w", commit.Collection, err)
+	}
+	return next, written, nil
+}
+
+func (l *Lake) commit(ctx context.Context, commit Commit) (*Snapshot, []Written, error) {
+	t, err := l.begin(ctx, commit)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { t.cleanUp(ctx) }()
+	written, err := t.writeRows(ctx, commit.Rows)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := t.writeDeletes(ctx, commit.Deletes); err != nil {
+		return nil, nil, err
+	}
+	next, err := t.writeVersion(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := t.publish(ctx, next); err != nil {
+		return nil, nil, err
+	}
+	l.cache.put(next)
+	l.putHint(ctx, t.path, next.version)
+	return next, written, nil
+}
+
+// commitTask is one commit being made.
+type commitTask struct {
+	lake       *Lake
+	collection *schema.Collection
+	base       *Snapshot // nil: the table is created
+	path       tablePath
+	id         uuid.UUID // in the names of its metadata files
+	progress   progress
+
+	added    []*entry          // data files
+	gone     map[uint32]bool   // data files that leave, with their delete files
+	deletes  map[uint32]*entry // new delete files by data file
+	deletesN int64             // rows that this commit deletes
+
+	mu      sync.Mutex
+	objects []string // written so far, removed when the commit surely failed
+	keep    bool     // the commit happened, or may have
+}
+
+func (l *Lake) begin(ctx context.Context, commit Commit) (*commitTask, error) {
+	c, base := commit.Collection, commit.Base
+	if c.Options.LakeFormat > 2 {
+		return nil, fmt.Errorf("lake_format %d: tables are written in Iceberg format version 2: %w", c.Options.LakeFormat, schema.ErrUnsupported)
+	}
+	t := &commitTask{
+		lake: l, collection: c, base: base, path: tableOf(c), id: uuid.New(),
+		progress: progress{nextSeq: commit.NextSeq, position: commit.Position, instance: c.Instance},
+		gone:     map[uint32]bool{}, deletes: map[uint32]*entry{},
+	}
+	if base != nil {
+		if base.table != t.path || base.version == pastVersion {
+			return nil, fmt.Errorf("base is version %d of %s: %w", base.version, base.table, schema.ErrInvalid)
+		}
+		if commit.NextSeq < base.NextSeq() {
+			return nil, fmt.Errorf("next seq %d lies before the table's %d: %w", commit.NextSeq, base.NextSeq(), schema.ErrInvalid)
+		}
+		t.progress.nextFile = base.progress.nextFile
+	}
+	// A stale base is found out here rather than after writing the data. The
+	// decision is publish's.
+	taken, err := l.exists(ctx, t.path.version(t.version()))
+	if err != nil {
+		return nil, err
+	}
+	if taken {
+		return nil, fmt.Errorf("version %d exists: %w", t.version(), schema.ErrConflict)
+	}
+	return t, nil
+}
+
+// version is the number of the version being made.
+func (t *commitTask) version() int {
+	if t.base == nil {
+		return 1
+	}
+	return t.base.version + 1
+}
+
+// wrote notes an object, for cleanUp.
+func (t *commitTask) wrote(name string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.objects = append(t.objects, name)
+}
+
+// cleanUp removes what a failed commit wrote. No version names these objects
+// and, their names being random, none ever will.
+func (t *commitTask) cleanUp(ctx context.Context) {
+	if t.keep {
+		return
+	}
+	ctx = context.WithoutCancel(ctx)
+	for _, name := range t.objects {
+		if err := t.lake.opts.Objects.Delete(ctx, name); err != nil {
+			t.lake.opts.Logger.Warn("file of a failed commit is left behind", "name", name, "err", err)
+			return
+		}
+	}
+}
+
+func (t *commitTask) writeRows(ctx context.Context, rows iter.Seq2[Row, error]) ([]Written, error) {
+	if rows == nil {
+		return nil, nil
+	}
+	w, err := newDataWriter(t.lake, t.path, t.collection.Schema, t.progress.nextFile)
+	if err != nil {
+		return nil, err
+	}
+	defer w.abort()
+	w.wrote = t.wrote
+	for row, err := range rows {
+		if err != nil {
+			return nil, fmt.Errorf("read rows: %w", err)
+		}
+		if err := w.write(ctx, row); err != nil {
+			return nil, err
+		}
+	}
+	if err := w.close(); err != nil {
+		return nil, err
+	}
+	t.added, t.progress.nextFile = w.files, w.next
+	return w.counts, nil
+}
+
+// writeDeletes makes, for each data file that loses rows, a delete file with
+// all its deletes, or lets the file go when nothing is left of it.
+func (t *commitTask) writeDeletes(ctx context.Context, deletes map[uint32][]uint32) error {
+	group, gctx := errgroup.WithContext(ctx)
+	group.SetLimit(deleteWriters)
+	var mu sync.Mutex
+	for _, ordinal := range slices.Sorted(maps.Keys(deletes)) {
+		if len(deletes[ordinal]) == 0 {
+			continue
+		}
+		var file *tableFile
+		if t.base != nil {
+			file = t.base.file(ordinal)
+		}
+		if file == nil {
+			_ = group.Wait()
+			return fmt.Errorf("delete rows of data file %d: the table has no such file: %w", ordinal, schema.ErrInvalid)
+		}
+		group.Go(func() error {
+			old, err := t.lake.deletedRows(gctx, file.deletes)
+			if err != nil {
+				return err
+			}
+			all := union(old, deletes[ordinal])
+			if last := int64(all[len(all)-1]); last >= file.rows() {
+				return fmt.Errorf("delete row %d of data file %d, which has %d rows: %w", last, ordinal, file.rows(), schema.ErrInvalid)
+			}
+			var e *entry
+			if n := int64(len(all)); n > int64(len(old)) && n < file.rows() {
+				if e, err = t.lake.writeDeletes(gctx, t.path, file.data, all); err != nil {
+					return err
+				}
+				if name, err := t.lake.name(e.file.FilePath()); err == nil {
+					t.wrote(name)
+				}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			t.deletesN += int64(len(all) - len(old))
+			if e != nil {
+				t.deletes[ordinal] = e
+			}
+			if int64(len(all)) == file.rows() {
+				t.gone[ordinal] = true
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// manifests writes the manifests that change and returns all of them.
+func (t *commitTask) manifests(ctx context.Context, s *iceberg.Schema, snapshot, seq int64) ([]*manifest, error) {
+	var old []*manifest
+	if t.base != nil {
+		old = t.base.manifests
+	}
+	gone := func(e *entry) bool { return t.gone[e.ordinal] }
+	keep, edits := editManifests(old, iceberg.ManifestContentData, gone, t.added)
+	superseded := func(e *entry) bool { return t.gone[e.ordinal] || t.deletes[e.ordinal] != nil }
+	added := make([]*entry, 0, len(t.deletes))
+	for _, ordinal := range slices.Sorted(maps.Keys(t.deletes)) {
+		added = append(added, t.deletes[ordinal])
+	}
+	keepDeletes, deleteEdits := editManifests(old, iceberg.ManifestContentDeletes, superseded, added)
+	edits = append(edits, deleteEdits...)
+	all := append(keep, keepDeletes...)
+	group, gctx := errgroup.WithContext(ctx)
+	for i, edit := range edits {
+		name := t.path.manifest(t.id, i)
+		file, data, err := edit.encode(t.lake.uri(name), s, snapshot, seq)
+		if err != nil {
+			_ = group.Wait()
+			return nil, err
+		}
+		all = append(all, &manifest{file: file, entries: append(edit.existing, edit.added...)})
+		group.Go(func() error { return t.put(gctx, name, data) })
+	}
+	return all, group.Wait()
+}
+
+func (t *commitTask) put(ctx context.Context, name string, data []byte) error {
+	if err := t.lake.opts.Objects.PutIfAbsent(ctx, name, data); err != nil {
+		return fmt.Errorf("put %s: %w", name, storeError(err))
+	}
+	t.wrote(name)
+	return nil
 }

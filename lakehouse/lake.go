@@ -2,11 +2,14 @@ package lakehouse
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/trinedb/trine/internal/blob"
 	"github.com/trinedb/trine/schema"
 )
 
@@ -16,7 +19,7 @@ const (
 	DefaultRowGroupBytes   = 16 << 20  // bounds what a writer holds and what a reader decodes from
 	DefaultRowGroupRows    = 1 << 18
 	DefaultSnapshotsKept   = 10
-	DefaultCachedFiles     = 200_000 // data files over all cached snapshots, ~1 KiB each
+	DefaultCacheBytes      = 64 << 20
 )
 
 // Options configure a Lake. The zero value of a member is its default.
@@ -29,7 +32,7 @@ type Options struct {
 	RowGroupBytes   int64            // default DefaultRowGroupBytes
 	RowGroupRows    int64            // default DefaultRowGroupRows
 	SnapshotsKept   int              // snapshots that the metadata names; default DefaultSnapshotsKept
-	CachedFiles     int              // bound of the cache of current versions; default DefaultCachedFiles
+	CacheBytes      int64            // bound of the newest versions in memory; default DefaultCacheBytes
 }
 
 func (o *Options) validate() error {
@@ -50,7 +53,7 @@ func (o *Options) validate() error {
 	o.RowGroupBytes = orDefault(o.RowGroupBytes, DefaultRowGroupBytes)
 	o.RowGroupRows = orDefault(o.RowGroupRows, DefaultRowGroupRows)
 	o.SnapshotsKept = orDefault(o.SnapshotsKept, DefaultSnapshotsKept)
-	o.CachedFiles = orDefault(o.CachedFiles, DefaultCachedFiles)
+	o.CacheBytes = orDefault(o.CacheBytes, DefaultCacheBytes)
 	return nil
 }
 
@@ -61,26 +64,144 @@ func orDefault[T int | int64](v, def T) T {
 	return v
 }
 
-// Lake is the tables of a deployment. It is safe for concurrent use.
+// Lake is the tables of a deployment. It is safe for concurrent use, and so
+// are several Lakes on one store.
 type Lake struct {
-	opts Options
+	opts  Options
+	cache *cache
 }
 
-// Open makes a Lake on an object store. It does no I/O.
+// Open makes a Lake on an object store. It does no I/O and holds nothing that
+// would have to be closed.
 func Open(opts Options) (*Lake, error) {
 	if err := opts.validate(); err != nil {
 		return nil, err
 	}
-	return &Lake{opts: opts}, nil
+	return &Lake{opts: opts, cache: newCache(opts.CacheBytes)}, nil
 }
 
 // Current is the newest version of a collection's table. It asks the store
 // whether a newer one than the one it knows exists, so it is right however the
 // newer one came about. Without a table it returns schema.ErrNotFound.
 func (l *Lake) Current(ctx context.Context, c *schema.Collection) (*Snapshot, error) {
-	return nil, fmt.Errorf("find table of %s: %w", c, schema.ErrNotFound)
+	table := tableOf(c)
+	known := l.cache.get(table)
+	version, err := l.newest(ctx, table, known)
+	if err != nil {
+		return nil, fmt.Errorf("find table of %s: %w", c, err)
+	}
+	if known != nil && known.version == version {
+		return known, nil
+	}
+	s, err := l.load(ctx, c, table, version)
+	if err != nil {
+		return nil, fmt.Errorf("load version %d of the table of %s: %w", version, c, err)
+	}
+	l.cache.put(s)
+	return s, nil
 }
 
-// Drop deletes a collection's table, metadata first. It may be repeated until
-// it succeeds.
-func (l *Lake) Drop(ctx context.Context, c *schema.Collection) error { return schema.ErrUnsupported }
+// newest is the number of a table's newest version. Versions have no gaps, so
+// a probe upward from any that exists is exact; the hint only shortens it.
+func (l *Lake) newest(ctx context.Context, table tablePath, known *Snapshot) (int, error) {
+	from := 1
+	if known != nil {
+		from = known.version
+	} else if hint, err := l.opts.Objects.Get(ctx, table.hint()); err == nil {
+		if n, err := strconv.Atoi(strings.TrimSpace(string(hint))); err == nil && n > 1 {
+			from = n
+		}
+	} else if !errors.Is(err, blob.ErrNotFound) {
+		l.opts.Logger.Warn("version hint cannot be read", "table", string(table), "err", err)
+	}
+	if known == nil {
+		found, err := l.exists(ctx, table.version(from))
+		if err == nil && !found && from > 1 {
+			from = 1 // the hint was wrong
+			found, err = l.exists(ctx, table.version(from))
+		}
+		if err != nil {
+			return 0, err
+		}
+		if !found {
+			return 0, schema.ErrNotFound
+		}
+	}
+	return l.probe(ctx, table, from)
+}
+
+// probe finds the last of the versions from one that exists: it doubles its
+// step while versions exist, then halves it.
+func (l *Lake) probe(ctx context.Context, table tablePath, from int) (int, error) {
+	last, step := from, 1
+	for grow := true; step > 0; {
+		found, err := l.exists(ctx, table.version(last+step))
+		if err != nil {
+			return 0, err
+		}
+		if found {
+			last += step
+		} else {
+			grow = false
+		}
+		if grow {
+			step *= 2
+		} else {
+			step /= 2
+		}
+	}
+	return last, nil
+}
+
+func (l *Lake) exists(ctx context.Context, name string) (bool, error) {
+	r, err := l.opts.Objects.Open(ctx, name)
+	if errors.Is(err, blob.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for %s: %w", name, storeError(err))
+	}
+	return true, r.Close()
+}
+
+// putHint notes the newest version where a cold start, or an engine that reads
+// the folder without a catalog, looks for it. It may fail.
+func (l *Lake) putHint(ctx context.Context, table tablePath, version int) {
+	data, old, err := l.opts.Objects.Read(ctx, table.hint())
+	if errors.Is(err, blob.ErrNotFound) {
+		old, err = blob.Absent, nil
+	}
+	if n, perr := strconv.Atoi(string(data)); perr == nil && n >= version {
+		return
+	}
+	if err == nil {
+		_, err = l.opts.Objects.Swap(ctx, table.hint(), old, strconv.AppendInt(nil, int64(version), 10))
+	}
+	if err != nil && !errors.Is(err, blob.ErrChanged) {
+		l.opts.Logger.Warn("version hint cannot be written", "table", string(table), "version", version, "err", err)
+	}
+}
+
+// Drop deletes a collection's table: the hint and the first version before all
+// else, so that it is gone at once. It may be repeated until it succeeds, also
+// without a table. The collection's instance is not used again, so nothing can
+// take what is left for another table.
+func (l *Lake) Drop(ctx context.Context, c *schema.Collection) error {
+	table := tableOf(c)
+	l.cache.drop(table)
+	first := []string{table.hint(), table.version(1)}
+	for _, name := range first {
+		if err := l.opts.Objects.Delete(ctx, name); err != nil && !errors.Is(err, blob.ErrNotFound) {
+			return fmt.Errorf("drop table of %s: delete %s: %w", c, name, storeError(err))
+		}
+	}
+	for name, err := range l.opts.Objects.List(ctx, string(table)+"/", "") {
+		if err != nil {
+			return fmt.Errorf("drop table of %s: %w", c, storeError(err))
+		}
+		if err := l.opts.Objects.Delete(ctx, name); err != nil && !errors.Is(err, blob.ErrNotFound) {
+			return fmt.Errorf("drop table of %s: delete %s: %w", c, name, storeError(err))
+		}
+	}
+	return nil
+}

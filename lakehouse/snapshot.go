@@ -2,18 +2,48 @@ package lakehouse
 
 import (
 	"context"
-	"iter"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
 
-	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/iceberg-go"
+	"github.com/apache/iceberg-go/table"
 
-	"github.com/trinedb/trine/internal/query"
+	"github.com/trinedb/trine/internal/blob"
 	"github.com/trinedb/trine/schema"
 )
 
 // Snapshot is one version of a table. It is immutable and safe for concurrent
 // use; its files stay readable as long as upkeep does not expire them.
 type Snapshot struct {
-	lake *Lake
+	lake      *Lake
+	table     tablePath
+	version   int
+	raw       []byte // the metadata file
+	meta      table.Metadata
+	id        int64
+	time      time.Time
+	progress  progress
+	manifests []*manifest
+	files     []tableFile // by ascending ordinal
+	weight    int64       // bytes in memory, about
+}
+
+// tableFile is a data file with its delete file, if it has one.
+type tableFile struct {
+	data    *entry
+	deletes *entry
+}
+
+func (f *tableFile) rows() int64 { return f.data.file.Count() }
+
+func (f *tableFile) deleted() int64 {
+	if f.deletes == nil {
+		return 0
+	}
+	return f.deletes.file.Count()
 }
 
 // DataFile is a file of rows in a table.
@@ -26,48 +56,215 @@ type DataFile struct {
 }
 
 // ID is Iceberg's snapshot id.
-func (s *Snapshot) ID() int64 { return 0 }
+func (s *Snapshot) ID() int64 { return s.id }
+
+// Time is when the snapshot was committed, in milliseconds.
+func (s *Snapshot) Time() time.Time { return s.time }
 
 // NextSeq says that the table holds the changes below it.
-func (s *Snapshot) NextSeq() schema.Seq { return 0 }
+func (s *Snapshot) NextSeq() schema.Seq { return s.progress.nextSeq }
 
 // Position is the log position that NextSeq belongs to.
-func (s *Snapshot) Position() schema.Position { return schema.Position{} }
+func (s *Snapshot) Position() schema.Position { return s.progress.position }
 
 // Files are the table's data files by ascending ordinal.
-func (s *Snapshot) Files() []DataFile { return nil }
+func (s *Snapshot) Files() []DataFile {
+	files := make([]DataFile, len(s.files))
+	for i := range s.files {
+		f := &s.files[i]
+		files[i] = DataFile{
+			Ordinal: f.data.ordinal, URI: f.data.file.FilePath(),
+			Rows: f.rows(), Deleted: f.deleted(), Bytes: f.data.file.FileSizeBytes(),
+		}
+	}
+	return files
+}
 
 // Rows is the number of rows: those written less those deleted.
-func (s *Snapshot) Rows() int64 { return 0 }
+func (s *Snapshot) Rows() int64 {
+	var n int64
+	for i := range s.files {
+		n += s.files[i].rows() - s.files[i].deleted()
+	}
+	return n
+}
+
+// Bytes is the size of the data and delete files.
+func (s *Snapshot) Bytes() int64 {
+	var n int64
+	for i := range s.files {
+		n += s.files[i].data.file.FileSizeBytes()
+		if d := s.files[i].deletes; d != nil {
+			n += d.file.FileSizeBytes()
+		}
+	}
+	return n
+}
+
+// Location is the URI of the table's folder.
+func (s *Snapshot) Location() string { return s.lake.uri(string(s.table)) }
 
 // MetadataLocation is the URI of the version's metadata file.
-func (s *Snapshot) MetadataLocation() string { return "" }
+func (s *Snapshot) MetadataLocation() string { return s.lake.uri(s.table.version(s.version)) }
 
 // Metadata is the version's metadata file, Iceberg's JSON. The caller must not
 // change it.
-func (s *Snapshot) Metadata() []byte { return nil }
+func (s *Snapshot) Metadata() []byte { return s.raw }
 
-// ReadOptions say what of a snapshot is read, and as what.
-type ReadOptions struct {
-	Schema    *schema.Schema      // the reader's schema: columns are found by field id
-	Columns   []int               // indexes into Schema.Fields, in the order wanted; nil means all
-	System    bool                // also _seq and _time, last
-	Where     *query.Predicate    // skips files and row groups that cannot match; rows are not tested
-	Hide      map[uint32][]uint32 // data file → rows to leave out beside the deleted ones, ascending
-	BatchRows int                 // most rows of a batch; default and bound 65,536
+// Deleted are the rows of a data file that are gone, ascending. The caller
+// must not change them. schema.ErrNotFound: the table has no such file.
+func (s *Snapshot) Deleted(ctx context.Context, file uint32) ([]uint32, error) {
+	f := s.file(file)
+	if f == nil {
+		return nil, fmt.Errorf("data file %d: %w", file, schema.ErrNotFound)
+	}
+	return s.lake.deletedRows(ctx, f.deletes)
 }
 
-// Read yields the rows as record batches of the schema that
-// Schema.Arrow(Columns, System) gives: file by file in ordinal order, rows in
-// the order written. A batch is released after the loop's body ran; Retain it
-// to keep it. The first error ends the loop.
-func (s *Snapshot) Read(ctx context.Context, opts ReadOptions) iter.Seq2[arrow.RecordBatch, error] {
-	return func(yield func(arrow.RecordBatch, error) bool) { yield(nil, schema.ErrUnsupported) }
+// file finds a data file, or nil.
+func (s *Snapshot) file(ordinal uint32) *tableFile {
+	i, found := slices.BinarySearchFunc(s.files, ordinal, func(f tableFile, o uint32) int {
+		return int(int64(f.data.ordinal) - int64(o))
+	})
+	if !found {
+		return nil
+	}
+	return &s.files[i]
 }
 
-// ReadKeys tells the key of each row of a data file that is not deleted, in
-// the order of rows: what is needed to rebuild the places of keys. key is
-// valid until fn returns.
-func (s *Snapshot) ReadKeys(ctx context.Context, sch *schema.Schema, file uint32, fn func(row uint32, key []schema.Value) error) error {
-	return schema.ErrUnsupported
+// At is an older version of the table: the snapshot by that id, if the
+// metadata still names it, else schema.ErrNotFound. It can be read, but no
+// commit can follow it.
+func (s *Snapshot) At(ctx context.Context, id int64) (*Snapshot, error) {
+	if id == s.id {
+		return s, nil
+	}
+	snap := s.meta.SnapshotByID(id)
+	if snap == nil {
+		return nil, fmt.Errorf("snapshot %d: %w", id, schema.ErrNotFound)
+	}
+	old := &Snapshot{lake: s.lake, table: s.table, version: pastVersion, raw: s.raw, meta: s.meta}
+	return old, old.fill(ctx, snap)
+}
+
+// pastVersion marks a Snapshot that was reached through a newer version's
+// metadata; no commit can be based on it.
+const pastVersion = -1
+
+// progress is what a snapshot's summary says of the log.
+type progress struct {
+	nextSeq  schema.Seq
+	position schema.Position
+	instance schema.Instance
+	nextFile uint32
+}
+
+// The summary properties that are Trine's.
+const (
+	propNextSeq    = "trine.next-seq"
+	propPosition   = "trine.position"
+	propInstance   = "trine.instance"
+	propNextFile   = "trine.next-file"
+	propCollection = "trine.collection"
+)
+
+func parseProgress(p iceberg.Properties) (progress, error) {
+	seq, err1 := strconv.ParseUint(p[propNextSeq], 10, 64)
+	position, err2 := schema.ParsePosition(p[propPosition])
+	instance, err3 := strconv.ParseUint(p[propInstance], 16, 64)
+	file, err4 := strconv.ParseUint(p[propNextFile], 10, 32)
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
+		return progress{}, fmt.Errorf("snapshot summary, perhaps of another writer's commit: %w: %w", schema.ErrCorrupt, err)
+	}
+	return progress{schema.Seq(seq), position, schema.Instance(instance), uint32(file)}, nil
+}
+
+func (p progress) addTo(props iceberg.Properties) {
+	props[propNextSeq] = strconv.FormatUint(uint64(p.nextSeq), 10)
+	props[propPosition] = p.position.String()
+	props[propInstance] = fmt.Sprintf("%016x", uint64(p.instance))
+	props[propNextFile] = strconv.FormatUint(uint64(p.nextFile), 10)
+}
+
+// load reads a version back.
+func (l *Lake) load(ctx context.Context, c *schema.Collection, path tablePath, version int) (*Snapshot, error) {
+	name := path.version(version)
+	raw, err := l.opts.Objects.Get(ctx, name)
+	if errors.Is(err, blob.ErrNotFound) {
+		return nil, fmt.Errorf("read %s: dropped meanwhile: %w", name, schema.ErrNotFound)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, storeError(err))
+	}
+	meta, err := table.ParseMetadataBytes(raw)
+	if err != nil {
+		return nil, fmt.Errorf("parse %s: %w: %w", name, schema.ErrCorrupt, err)
+	}
+	current := meta.CurrentSnapshot()
+	if current == nil {
+		return nil, fmt.Errorf("parse %s: no current snapshot: %w", name, schema.ErrCorrupt)
+	}
+	s := &Snapshot{lake: l, table: path, version: version, raw: raw, meta: meta}
+	if err := s.fill(ctx, current); err != nil {
+		return nil, err
+	}
+	if s.progress.instance != c.Instance {
+		return nil, fmt.Errorf("%s belongs to instance %d, not %d: %w", name, s.progress.instance, c.Instance, schema.ErrCorrupt)
+	}
+	return s, nil
+}
+
+// fill reads what a snapshot consists of.
+func (s *Snapshot) fill(ctx context.Context, snap *table.Snapshot) error {
+	if snap.Summary == nil {
+		return fmt.Errorf("snapshot %d has no summary: %w", snap.SnapshotID, schema.ErrCorrupt)
+	}
+	p, err := parseProgress(snap.Summary.Properties)
+	if err != nil {
+		return err
+	}
+	manifests, err := s.lake.readManifests(ctx, snap.ManifestList)
+	if err != nil {
+		return err
+	}
+	s.id, s.time, s.progress, s.manifests = snap.SnapshotID, time.UnixMilli(snap.TimestampMs), p, manifests
+	return s.index()
+}
+
+// index orders the entries of the manifests and pairs delete files with their
+// data files.
+func (s *Snapshot) index() error {
+	deletes := map[uint32]*entry{}
+	for _, m := range s.manifests {
+		for _, e := range m.entries {
+			if e.file.ContentType() == iceberg.EntryContentData {
+				s.files = append(s.files, tableFile{data: e})
+				continue
+			}
+			// Two delete files of one data file would make rows come back when
+			// one of them is superseded.
+			if deletes[e.ordinal] != nil {
+				return fmt.Errorf("snapshot %d: data file %d has two delete files: %w", s.id, e.ordinal, schema.ErrCorrupt)
+			}
+			deletes[e.ordinal] = e
+		}
+	}
+	slices.SortFunc(s.files, func(a, b tableFile) int { return int(int64(a.data.ordinal) - int64(b.data.ordinal)) })
+	for i := range s.files {
+		f := &s.files[i]
+		if i > 0 && s.files[i-1].data.ordinal == f.data.ordinal {
+			return fmt.Errorf("snapshot %d: two data files have ordinal %d: %w", s.id, f.data.ordinal, schema.ErrCorrupt)
+		}
+		f.deletes = deletes[f.data.ordinal]
+		delete(deletes, f.data.ordinal)
+	}
+	for ordinal := range deletes {
+		return fmt.Errorf("snapshot %d: deletes of data file %d, which the table lacks: %w", s.id, ordinal, schema.ErrCorrupt)
+	}
+	const perFile, perTable, parsed = 2 << 10, 8 << 10, 4
+	s.weight = perTable + parsed*int64(len(s.raw)) + perFile*int64(len(s.files))
+	for i := range s.files {
+		s.weight += 4 * s.files[i].deleted()
+	}
+	return nil
 }

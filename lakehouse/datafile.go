@@ -1,0 +1,207 @@
+package lakehouse
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+
+	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/compress/zstd"
+
+	"github.com/apache/iceberg-go"
+
+	"github.com/trinedb/trine/internal/blob"
+	"github.com/trinedb/trine/schema"
+)
+
+// Parquet settings. A dictionary that outgrows its bound gives way to plain
+// values for the rest of the row group.
+const (
+	dictionaryBytes = 512 << 10
+	pageBytes       = 256 << 10
+)
+
+var codec = &zstd.Codec{Level: zstd.SpeedFastest}
+
+// useDictionary says which columns start out with a dictionary. Those that are
+// known to hold mostly distinct values do not pay for trying.
+func useDictionary(s *schema.Schema) func(schema.Field) bool {
+	return func(f schema.Field) bool {
+		switch f.Type.Kind {
+		case schema.KindBoolean, schema.KindFloat, schema.KindDouble, schema.KindUUID,
+			schema.KindFixed, schema.KindBinary, schema.KindJSON:
+			return false
+		case schema.KindDecimal:
+			return f.Type.Precision <= maxInt64Precision
+		}
+		if f.ID == schema.SeqColumnID {
+			return false
+		}
+		return len(s.Key) != 1 || s.Fields[s.Key[0]].ID != f.ID
+	}
+}
+
+// dataWriter writes the rows of one commit to data files.
+type dataWriter struct {
+	lake   *Lake
+	table  tablePath
+	schema *schema.Schema
+	fields []schema.Field
+	layout *parquet.Schema
+	next   uint32 // ordinal of the next file
+	file   *openFile
+	files  []*entry
+	counts []Written
+	wrote  func(name string) // told of each file when it is durable
+}
+
+// openFile is the data file being written.
+type openFile struct {
+	ordinal uint32
+	name    string
+	object  blob.Writer
+	out     *parquet.Writer
+	columns []*parquet.ColumnWriter
+	shred   *shredder
+	rows    int64
+	inGroup int64 // rows of the open row group
+	start   int64 // size of the file where it began
+	sorted  bool
+	lastKey []byte
+	thisKey []byte
+}
+
+func newDataWriter(l *Lake, table tablePath, s *schema.Schema, next uint32) (*dataWriter, error) {
+	fields := tableFields(s)
+	layout, err := parquetSchema(fields, useDictionary(s))
+	if err != nil {
+		return nil, err
+	}
+	return &dataWriter{lake: l, table: table, schema: s, fields: fields, layout: layout, next: next}, nil
+}
+
+// write adds a row, to a new file if the last one is full.
+func (w *dataWriter) write(ctx context.Context, row Row) error {
+	if w.file == nil {
+		if err := w.open(ctx); err != nil {
+			return err
+		}
+	}
+	f := w.file
+	full, err := f.shred.add(row)
+	if err != nil {
+		return err
+	}
+	f.rows++
+	f.inGroup++
+	if f.sorted {
+		f.thisKey = w.schema.AppendKey(f.thisKey[:0], row.Values)
+		f.sorted = bytes.Compare(f.lastKey, f.thisKey) <= 0
+		f.lastKey, f.thisKey = f.thisKey, f.lastKey
+	}
+	if !full {
+		return nil
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return w.roll()
+}
+
+// roll ends the row group or the file when it is large enough.
+func (w *dataWriter) roll() error {
+	f := w.file
+	if err := f.shred.flush(f.columns); err != nil {
+		return err
+	}
+	size := f.out.Size()
+	if size >= w.lake.opts.TargetFileBytes {
+		return w.close()
+	}
+	if size-f.start < w.lake.opts.RowGroupBytes && f.inGroup < w.lake.opts.RowGroupRows {
+		return nil
+	}
+	if err := f.out.Flush(); err != nil {
+		return fmt.Errorf("write %s: %w", f.name, storeError(err))
+	}
+	f.inGroup, f.start = 0, f.out.Size()
+	return nil
+}
+
+func (w *dataWriter) open(ctx context.Context) error {
+	ordinal := w.next
+	name := w.table.dataFile(ordinal)
+	object, err := w.lake.opts.Objects.Create(ctx, name)
+	if err != nil {
+		return fmt.Errorf("create %s: %w", name, storeError(err))
+	}
+	w.next++
+	options := []parquet.WriterOption{
+		w.layout,
+		parquet.Compression(codec),
+		parquet.DataPageVersion(1),
+		parquet.PageBufferSize(pageBytes),
+		parquet.DictionaryMaxBytes(dictionaryBytes),
+		parquet.CreatedBy("trine", "1", ""),
+	}
+	shred := newShredder(w.fields)
+	for i, path := range w.layout.Columns() {
+		if shred.columns[i].wide {
+			options = append(options, parquet.SkipPageBounds(path...))
+		}
+	}
+	out := parquet.NewWriter(object, options...)
+	w.file = &openFile{
+		ordinal: ordinal, name: name, object: object, out: out, columns: out.ColumnWriters(), shred: shred,
+		sorted: w.schema.Keyed(),
+	}
+	return nil
+}
+
+// close finishes the open file, if there is one, and makes it durable.
+func (w *dataWriter) close() error {
+	f := w.file
+	if f == nil {
+		return nil
+	}
+	if err := f.shred.flush(f.columns); err != nil {
+		return err
+	}
+	if err := f.out.Close(); err != nil {
+		return fmt.Errorf("write %s: %w", f.name, storeError(err))
+	}
+	view := f.out.File()
+	meta := view.Metadata()
+	if err := f.object.Commit(); err != nil {
+		return fmt.Errorf("commit %s: %w", f.name, storeError(err))
+	}
+	w.file = nil
+	w.wrote(f.name)
+	m := collectMetrics(meta, f.shred.columns)
+	builder, err := iceberg.NewDataFileBuilder(*iceberg.UnpartitionedSpec, iceberg.EntryContentData,
+		w.lake.uri(f.name), iceberg.ParquetFile, nil, nil, nil, f.rows, view.Size())
+	if err != nil {
+		return fmt.Errorf("describe %s: %w", f.name, err)
+	}
+	offsets := make([]int64, len(meta.RowGroups))
+	for i := range meta.RowGroups {
+		offsets[i] = meta.RowGroups[i].FileOffset
+	}
+	sortOrder := 0
+	if f.sorted {
+		sortOrder = keySortOrder
+	}
+	file := builder.ColumnSizes(m.sizes).ValueCounts(m.values).NullValueCounts(m.nulls).NaNValueCounts(m.nans).
+		LowerBoundValues(m.lower).UpperBoundValues(m.upper).SplitOffsets(offsets).SortOrderID(sortOrder).Build()
+	w.files = append(w.files, &entry{file: file, ordinal: f.ordinal})
+	w.counts = append(w.counts, Written{File: f.ordinal, Rows: int(f.rows)})
+	return nil
+}
+
+// abort gives up the open file after an error.
+func (w *dataWriter) abort() {
+	if w.file != nil {
+		_ = w.file.object.Abort()
+		w.file = nil
+	}
+}

@@ -1,0 +1,284 @@
+package lakehouse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/compute"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/apache/arrow-go/v18/parquet"
+	"github.com/apache/arrow-go/v18/parquet/file"
+	"github.com/apache/arrow-go/v18/parquet/pqarrow"
+
+	"github.com/trinedb/trine/schema"
+)
+
+// fileReader reads one data file as batches of the reader's schema.
+type fileReader struct {
+	lake   *Lake
+	file   *tableFile
+	opts   *ReadOptions
+	fields []schema.Field
+	target *arrow.Schema
+	hidden []uint32 // rows to leave out, ascending, distinct
+	places bool     // fn wants the rows' places
+
+	parquet *file.Reader
+	columns []int // of the file, by field: place among its top-level fields, or -1
+	rows    []uint32
+}
+
+func (r *fileReader) run(ctx context.Context, fn decoded) (err error) {
+	object, section, err := r.lake.openURI(ctx, r.file.data.file.FilePath())
+	if err != nil {
+		return err
+	}
+	defer object.Close()
+	// The Parquet reader panics on some kinds of damage.
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v", schema.ErrCorrupt, p)
+		}
+	}()
+	props := parquet.NewReaderProperties(r.opts.Allocator)
+	if r.parquet, err = file.NewParquetReader(section, file.WithReadProps(props)); err != nil {
+		return fmt.Errorf("%w: %w", schema.ErrCorrupt, err)
+	}
+	defer r.parquet.Close()
+	if n := r.parquet.NumRows(); n != r.file.rows() {
+		return fmt.Errorf("%d rows, its manifest says %d: %w", n, r.file.rows(), schema.ErrCorrupt)
+	}
+	leaves := r.match()
+	start := int64(0)
+	for g := 0; g < r.parquet.NumRowGroups(); {
+		// A run is row groups in a row that may hold matches: their batches
+		// map to places in the file by counting.
+		var run []int
+		runStart := start
+		for ; g < r.parquet.NumRowGroups() && r.wanted(g, start); g++ {
+			run = append(run, g)
+			start += r.parquet.MetaData().RowGroup(g).NumRows()
+		}
+		if len(run) > 0 {
+			if err := r.readRun(ctx, run, leaves, runStart, fn); err != nil {
+				return err
+			}
+			continue
+		}
+		start += r.parquet.MetaData().RowGroup(g).NumRows()
+		g++
+	}
+	return nil
+}
+
+// wanted reports whether a row group may hold rows to read.
+func (r *fileReader) wanted(g int, start int64) bool {
+	n := r.parquet.MetaData().RowGroup(g).NumRows()
+	if n == 0 || int64(len(r.hiddenIn(start, n))) == n {
+		return false
+	}
+	return r.opts.Where == nil || r.opts.Where.MayMatch(newGroupBounds(r.opts.Schema, r.parquet.MetaData(), g))
+}
+
+// match finds the fields among the file's columns, by id, and returns the
+// leaves to read.
+func (r *fileReader) match() (leaves []int) {
+	s := r.parquet.MetaData().Schema
+	byID := map[int]int{}
+	for i := range s.Root().NumFields() {
+		byID[int(s.Root().Field(i).FieldID())] = i
+	}
+	r.columns = make([]int, len(r.fields))
+	wanted := map[int]bool{}
+	for i, f := range r.fields {
+		at, ok := byID[f.ID]
+		if !ok {
+			r.columns[i] = -1
+			continue
+		}
+		r.columns[i] = at
+		wanted[at] = true
+	}
+	for leaf := range s.NumColumns() {
+		if wanted[s.Root().FieldIndexByField(s.ColumnRoot(leaf))] {
+			leaves = append(leaves, leaf)
+		}
+	}
+	return leaves
+}
+
+// batchRows is how many rows of the run make a batch.
+func (r *fileReader) batchRows(run []int) int64 {
+	var rows, size int64
+	for _, g := range run {
+		meta := r.parquet.MetaData().RowGroup(g)
+		rows += meta.NumRows()
+		size += meta.TotalByteSize()
+	}
+	perBatch := int64(r.opts.BatchRows)
+	if size > 0 {
+		perBatch = min(perBatch, max(1, batchBytes*rows/size))
+	}
+	return perBatch
+}
+
+func (r *fileReader) readRun(ctx context.Context, run, leaves []int, start int64, fn decoded) error {
+	size := r.batchRows(run)
+	if len(leaves) == 0 {
+		return r.countRun(ctx, run, start, size, fn)
+	}
+	reader, err := pqarrow.NewFileReader(r.parquet, pqarrow.ArrowReadProperties{BatchSize: size}, r.opts.Allocator)
+	if err != nil {
+		return fmt.Errorf("%w: %w", schema.ErrCorrupt, err)
+	}
+	batches, err := reader.GetRecordReader(ctx, leaves, run)
+	if err != nil {
+		return readError(ctx, err)
+	}
+	defer batches.Release()
+	p, err := newProjection(r.opts.Allocator, batches.Schema(), r.fields, r.target)
+	if err != nil {
+		return err
+	}
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		in, err := batches.Read()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return readError(ctx, err)
+		}
+		n := in.NumRows()
+		out, err := p.project(in)
+		if err != nil {
+			return err
+		}
+		if err := r.emit(ctx, out, start, fn); err != nil {
+			return err
+		}
+		start += n
+	}
+}
+
+// countRun serves a projection of which the file has no column: its rows are
+// known from the footer.
+func (r *fileReader) countRun(ctx context.Context, run []int, start, size int64, fn decoded) error {
+	var rows int64
+	for _, g := range run {
+		rows += r.parquet.MetaData().RowGroup(g).NumRows()
+	}
+	for rows > 0 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n := min(rows, size)
+		columns := make([]arrow.Array, len(r.fields))
+		for i := range columns {
+			columns[i] = array.MakeArrayOfNull(r.opts.Allocator, r.target.Field(i).Type, int(n))
+		}
+		batch := array.NewRecordBatch(r.target, columns, n)
+		for _, c := range columns {
+			c.Release()
+		}
+		if err := r.emit(ctx, batch, start, fn); err != nil {
+			return err
+		}
+		start, rows = start+n, rows-n
+	}
+	return nil
+}
+
+// emit hands a batch of file rows from start on to fn, without the hidden
+// ones, and releases it.
+func (r *fileReader) emit(ctx context.Context, batch arrow.RecordBatch, start int64, fn decoded) error {
+	defer func() { batch.Release() }()
+	n := batch.NumRows()
+	hidden := r.hiddenIn(start, n)
+	if int64(len(hidden)) == n {
+		return nil
+	}
+	r.rows = r.rows[:0]
+	if len(hidden) == 0 && !r.places {
+		return fn(nil, batch)
+	}
+	keep := make([]bool, n)
+	for i := range keep {
+		if row := start + int64(i); len(hidden) > 0 && int64(hidden[0]) == row {
+			hidden = hidden[1:]
+		} else {
+			keep[i] = true
+			r.rows = append(r.rows, uint32(row))
+		}
+	}
+	if int64(len(r.rows)) < n {
+		kept, err := r.filter(ctx, batch, keep, start)
+		if err != nil {
+			return err
+		}
+		batch.Release()
+		batch = kept
+	}
+	return fn(r.rows, batch)
+}
+
+// filter is the batch with only the rows to keep, which are r.rows.
+func (r *fileReader) filter(ctx context.Context, batch arrow.RecordBatch, keep []bool, start int64) (arrow.RecordBatch, error) {
+	if batch.NumCols() == 0 {
+		return array.NewRecordBatch(batch.Schema(), nil, int64(len(r.rows))), nil
+	}
+	if first, last := int64(r.rows[0])-start, int64(r.rows[len(r.rows)-1])-start; last-first+1 == int64(len(r.rows)) {
+		return batch.NewSlice(first, last+1), nil
+	}
+	mask := array.NewBooleanBuilder(memory.DefaultAllocator)
+	defer mask.Release()
+	mask.AppendValues(keep, nil)
+	filter := mask.NewBooleanArray()
+	defer filter.Release()
+	out, err := compute.FilterRecordBatch(compute.WithAllocator(ctx, r.opts.Allocator), batch, filter, compute.DefaultFilterOptions())
+	if err != nil {
+		return nil, fmt.Errorf("leave out deleted rows: %w", err)
+	}
+	return out, nil
+}
+
+// hiddenIn are the hidden rows among n from start on.
+func (r *fileReader) hiddenIn(start, n int64) []uint32 {
+	lo, _ := slices.BinarySearchFunc(r.hidden, start, compareRow)
+	hi, _ := slices.BinarySearchFunc(r.hidden, start+n, compareRow)
+	return r.hidden[lo:hi]
+}
+
+func compareRow(row uint32, at int64) int { return int(min(1, max(-1, int64(row)-at))) }
+
+// readError tells an error of reading apart from one of giving up.
+func readError(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if errors.Is(err, schema.ErrUnavailable) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", schema.ErrCorrupt, err)
+}
+
+// fieldID is the id that an Arrow field read from Parquet bears, or 0.
+func fieldID(f arrow.Field) int {
+	text, ok := f.Metadata.GetValue(schema.FieldIDKey)
+	if !ok {
+		return 0
+	}
+	id, err := strconv.Atoi(text)
+	if err != nil {
+		return 0
+	}
+	return id
+}

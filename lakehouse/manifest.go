@@ -1,0 +1,167 @@
+package lakehouse
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/apache/iceberg-go"
+
+	"github.com/trinedb/trine/schema"
+)
+
+// maxManifestEntries is how many files one manifest holds: what a commit that
+// adds one file rewrites at most, about 5 KB and a millisecond.
+const maxManifestEntries = 256
+
+// entry is a file of the table as its manifest has it: a data file, or the
+// position-delete file of one. It is immutable but for rows, which is a cache.
+type entry struct {
+	file     iceberg.DataFile
+	ordinal  uint32 // of the data file
+	snapshot int64  // that added it
+	seq      int64  // data sequence number
+	fileSeq  int64
+	rows     atomic.Pointer[[]uint32] // of a delete file: the positions, once they were read
+}
+
+// manifest is a manifest file with its live entries. It is immutable.
+type manifest struct {
+	file    iceberg.ManifestFile
+	entries []*entry
+}
+
+// readManifests loads a snapshot's manifests.
+func (l *Lake) readManifests(ctx context.Context, list string) ([]*manifest, error) {
+	raw, err := l.readURI(ctx, list)
+	if err != nil {
+		return nil, err
+	}
+	files, err := iceberg.ReadManifestList(bytes.NewReader(raw))
+	if err != nil {
+		return nil, fmt.Errorf("read manifest list %s: %w: %w", list, schema.ErrCorrupt, err)
+	}
+	manifests := make([]*manifest, 0, len(files))
+	for _, f := range files {
+		m, err := l.readManifest(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		manifests = append(manifests, m)
+	}
+	return manifests, nil
+}
+
+func (l *Lake) readManifest(ctx context.Context, f iceberg.ManifestFile) (*manifest, error) {
+	raw, err := l.readURI(ctx, f.FilePath())
+	if err != nil {
+		return nil, err
+	}
+	entries, err := iceberg.ReadManifest(f, bytes.NewReader(raw), true)
+	if err != nil {
+		return nil, fmt.Errorf("read manifest %s: %w: %w", f.FilePath(), schema.ErrCorrupt, err)
+	}
+	m := &manifest{file: f}
+	for _, e := range entries {
+		file := e.DataFile()
+		if file.ContentType() == iceberg.EntryContentEqDeletes {
+			return nil, fmt.Errorf("manifest %s: equality deletes are not Trine's: %w", f.FilePath(), schema.ErrUnsupported)
+		}
+		ordinal, err := parseOrdinal(file.FilePath())
+		if err != nil {
+			return nil, err
+		}
+		x := &entry{file: file, ordinal: ordinal, snapshot: e.SnapshotID(), seq: e.SequenceNum(), fileSeq: e.SequenceNum()}
+		if n := e.FileSequenceNum(); n != nil {
+			x.fileSeq = *n
+		}
+		m.entries = append(m.entries, x)
+	}
+	return m, nil
+}
+
+// manifestEdit is a manifest about to be written.
+type manifestEdit struct {
+	content  iceberg.ManifestContent
+	existing []*entry
+	deleted  []*entry
+	added    []*entry
+}
+
+// encode writes the manifest for a commit, under the name it will have.
+func (e *manifestEdit) encode(uri string, s *iceberg.Schema, snapshot, seq int64) (iceberg.ManifestFile, []byte, error) {
+	var buf bytes.Buffer
+	w, err := iceberg.NewManifestWriter(2, &buf, *iceberg.UnpartitionedSpec, s, snapshot,
+		iceberg.WithManifestWriterContent(e.content))
+	if err != nil {
+		return nil, nil, fmt.Errorf("encode manifest: %w", err)
+	}
+	write := func(entries []*entry, status iceberg.ManifestEntryStatus, add func(iceberg.ManifestEntry) error) error {
+		for _, x := range entries {
+			if err := add(iceberg.NewManifestEntry(status, &x.snapshot, &x.seq, &x.fileSeq, x.file)); err != nil {
+				return fmt.Errorf("encode manifest entry of %s: %w", x.file.FilePath(), err)
+			}
+		}
+		return nil
+	}
+	if err := write(e.existing, iceberg.EntryStatusEXISTING, w.Existing); err != nil {
+		return nil, nil, err
+	}
+	if err := write(e.deleted, iceberg.EntryStatusDELETED, w.Delete); err != nil {
+		return nil, nil, err
+	}
+	for _, x := range e.added {
+		// Sequence numbers of what this snapshot adds are left to be inherited.
+		added := iceberg.NewManifestEntry(iceberg.EntryStatusADDED, &snapshot, nil, nil, x.file)
+		if err := w.Add(added); err != nil {
+			return nil, nil, fmt.Errorf("encode manifest entry of %s: %w", x.file.FilePath(), err)
+		}
+		x.snapshot, x.seq, x.fileSeq = snapshot, seq, seq
+	}
+	if err := w.Close(); err != nil {
+		return nil, nil, fmt.Errorf("encode manifest: %w", err)
+	}
+	file, err := w.ToManifestFile(uri, int64(buf.Len()))
+	if err != nil {
+		return nil, nil, fmt.Errorf("describe manifest: %w", err)
+	}
+	return file, buf.Bytes(), nil
+}
+
+// editManifests plans the manifests of one content: entries that are gone
+// leave theirs, new ones join the last while it has room. Manifests without
+// live entries are dropped. keep are those that stay as they are.
+func editManifests(old []*manifest, content iceberg.ManifestContent, gone func(*entry) bool, added []*entry) (keep []*manifest, edits []*manifestEdit) {
+	var mine []*manifest
+	for _, m := range old {
+		if m.file.ManifestContent() == content && len(m.entries) > 0 {
+			mine = append(mine, m)
+		}
+	}
+	for i, m := range mine {
+		edit := &manifestEdit{content: content}
+		for _, e := range m.entries {
+			if gone(e) {
+				edit.deleted = append(edit.deleted, e)
+			} else {
+				edit.existing = append(edit.existing, e)
+			}
+		}
+		if i == len(mine)-1 {
+			n := min(len(added), max(0, maxManifestEntries-len(edit.existing)))
+			edit.added, added = added[:n:n], added[n:]
+		}
+		if len(edit.deleted)+len(edit.added) == 0 {
+			keep = append(keep, m)
+			continue
+		}
+		edits = append(edits, edit)
+	}
+	for len(added) > 0 {
+		n := min(len(added), maxManifestEntries)
+		edits = append(edits, &manifestEdit{content: content, added: added[:n:n]})
+		added = added[n:]
+	}
+	return keep, edits
+}

@@ -1,0 +1,221 @@
+package lakehouse
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/trinedb/trine/internal/query"
+	"github.com/trinedb/trine/schema"
+)
+
+// MaxBatchRows is the most rows of a batch that Read yields.
+const MaxBatchRows = 65536
+
+// batchBytes is about how much a batch may take: files of large rows are read
+// in batches of fewer.
+const batchBytes = 16 << 20
+
+// ReadOptions say what of a snapshot is read, and as what.
+type ReadOptions struct {
+	Schema    *schema.Schema      // the reader's schema: columns are found by field id
+	Columns   []int               // indexes into Schema.Fields, in the order wanted; nil means all
+	System    bool                // also _seq and _time, last
+	Where     *query.Predicate    // parsed with Schema; skips files and row groups that cannot match; rows are not tested
+	Hide      map[uint32][]uint32 // data file → rows to leave out beside the deleted ones, ascending
+	BatchRows int                 // most rows of a batch; default and bound MaxBatchRows
+	Allocator memory.Allocator    // of the batches; default memory.DefaultAllocator
+}
+
+func (o *ReadOptions) validate() error {
+	if o.Schema == nil {
+		return fmt.Errorf("read snapshot: no schema: %w", schema.ErrInvalid)
+	}
+	for _, c := range o.Columns {
+		if c < 0 || c >= len(o.Schema.Fields) {
+			return fmt.Errorf("read snapshot: column %d of %d: %w", c, len(o.Schema.Fields), schema.ErrInvalid)
+		}
+	}
+	if o.BatchRows <= 0 || o.BatchRows > MaxBatchRows {
+		o.BatchRows = MaxBatchRows
+	}
+	if o.Allocator == nil {
+		o.Allocator = memory.DefaultAllocator
+	}
+	return nil
+}
+
+// fields are the columns read, in the order of the batches.
+func (o *ReadOptions) fields() []schema.Field {
+	fields := o.Schema.Fields
+	if o.Columns != nil {
+		fields = make([]schema.Field, len(o.Columns))
+		for i, c := range o.Columns {
+			fields[i] = o.Schema.Fields[c]
+		}
+	}
+	if o.System {
+		fields = append(slices.Clone(fields), systemFields...)
+	}
+	return fields
+}
+
+// Read yields the rows as record batches of the schema that
+// Schema.Arrow(Columns, System) gives: file by file in ordinal order, rows in
+// the order written. A batch is released after the loop's body ran; Retain it
+// to keep it. The first error ends the loop. While the body runs, the next
+// batch is decoded, so at most two are in memory.
+func (s *Snapshot) Read(ctx context.Context, opts ReadOptions) iter.Seq2[arrow.RecordBatch, error] {
+	return func(yield func(arrow.RecordBatch, error) bool) {
+		if err := opts.validate(); err != nil {
+			yield(nil, err)
+			return
+		}
+		ahead(ctx, func(ctx context.Context, emit func(arrow.RecordBatch) error) error {
+			return s.decode(ctx, &opts, false, func(_ []uint32, batch arrow.RecordBatch) error {
+				return emit(batch)
+			})
+		}, yield)
+	}
+}
+
+// ahead runs produce beside the loop that yield stands for, one batch ahead of
+// it, and has joined it when it returns. A batch that was emitted is released
+// here.
+func ahead(ctx context.Context, produce func(context.Context, func(arrow.RecordBatch) error) error, yield func(arrow.RecordBatch, error) bool) {
+	ctx, cancel := context.WithCancel(ctx)
+	batches := make(chan arrow.RecordBatch) // unbuffered: the producer holds the one that is ahead
+	var failed error
+	go func() {
+		defer close(batches)
+		failed = produce(ctx, func(batch arrow.RecordBatch) error {
+			batch.Retain()
+			select {
+			case batches <- batch:
+				return nil
+			case <-ctx.Done():
+				batch.Release()
+				return ctx.Err()
+			}
+		})
+	}()
+	stopped := false
+	defer func() {
+		cancel()
+		for batch := range batches {
+			batch.Release()
+		}
+	}()
+	for batch := range batches {
+		stopped = !yield(batch, nil)
+		batch.Release()
+		if stopped {
+			return
+		}
+	}
+	if failed != nil {
+		yield(nil, failed)
+	}
+}
+
+// decoded takes a batch of live rows, which is its own until it returns. rows
+// are their places in the data file, ascending, if they were asked for.
+type decoded func(rows []uint32, batch arrow.RecordBatch) error
+
+// decode calls fn with each batch of live rows.
+func (s *Snapshot) decode(ctx context.Context, opts *ReadOptions, places bool, fn decoded) error {
+	target := opts.Schema.Arrow(opts.Columns, opts.System)
+	fields := opts.fields()
+	for i := range s.files {
+		f := &s.files[i]
+		if f.rows() == 0 || !mayMatchFile(opts, f) {
+			continue
+		}
+		deleted, err := s.lake.deletedRows(ctx, f.deletes)
+		if err != nil {
+			return err
+		}
+		hidden := deleted
+		if extra := opts.Hide[f.data.ordinal]; len(extra) > 0 {
+			hidden = union(deleted, extra)
+		}
+		if int64(len(hidden)) >= f.rows() {
+			continue
+		}
+		r := &fileReader{lake: s.lake, file: f, opts: opts, fields: fields, target: target, hidden: hidden, places: places}
+		if err := r.run(ctx, fn); err != nil {
+			return fmt.Errorf("read %s: %w", f.data.file.FilePath(), err)
+		}
+	}
+	return nil
+}
+
+// ReadKeys tells the key of each row of a data file that is not deleted, in
+// the order of rows: what is needed to rebuild the places of keys. The key and
+// its values are valid until fn returns.
+func (s *Snapshot) ReadKeys(ctx context.Context, sch *schema.Schema, file uint32, fn func(row uint32, key []schema.Value) error) error {
+	f := s.file(file)
+	if f == nil {
+		return fmt.Errorf("data file %d: %w", file, schema.ErrNotFound)
+	}
+	if !sch.Keyed() {
+		return fmt.Errorf("data file %d: rows have no key: %w", file, schema.ErrInvalid)
+	}
+	opts := &ReadOptions{Schema: sch, Columns: sch.Key}
+	if err := opts.validate(); err != nil {
+		return err
+	}
+	one := &Snapshot{lake: s.lake, files: []tableFile{*f}}
+	key := make([]schema.Value, len(sch.Key))
+	return one.decode(ctx, opts, true, func(rows []uint32, batch arrow.RecordBatch) error {
+		read := make([]func(int) schema.Value, len(key))
+		for i, c := range sch.Key {
+			var err error
+			if read[i], err = valueReader(sch.Fields[c].Type, batch.Column(i)); err != nil {
+				return err
+			}
+		}
+		for i, row := range rows {
+			for k := range key {
+				key[k] = read[k](i)
+			}
+			if err := fn(row, key); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// valueReader reads a key column. Keys are never null.
+func valueReader(t schema.Type, a arrow.Array) (func(int) schema.Value, error) {
+	switch a := a.(type) {
+	case *array.Boolean:
+		return func(i int) schema.Value { return schema.Bool(a.Value(i)) }, nil
+	case *array.Int32:
+		return func(i int) schema.Value { return schema.Int(int64(a.Value(i))) }, nil
+	case *array.Int64:
+		return func(i int) schema.Value { return schema.Int(a.Value(i)) }, nil
+	case *array.Date32:
+		return func(i int) schema.Value { return schema.Int(int64(a.Value(i))) }, nil
+	case *array.Time64:
+		return func(i int) schema.Value { return schema.Int(int64(a.Value(i))) }, nil
+	case *array.Timestamp:
+		return func(i int) schema.Value { return schema.Int(int64(a.Value(i))) }, nil
+	case *array.Decimal128:
+		return func(i int) schema.Value {
+			v := a.Value(i)
+			return decimalValue(v.HighBits(), v.LowBits())
+		}, nil
+	case interface{ Value(int) []byte }: // binary, fixed, uuid
+		return func(i int) schema.Value { return schema.Bytes(a.Value(i)) }, nil
+	case *array.String:
+		return func(i int) schema.Value { return schema.String(a.Value(i)) }, nil
+	}
+	return nil, fmt.Errorf("key of type %s as %s: %w", t, a.DataType(), schema.ErrCorrupt)
+}

@@ -1,0 +1,303 @@
+package lakehouse
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/apache/iceberg-go"
+	"github.com/apache/iceberg-go/table"
+
+	"github.com/trinedb/trine/internal/blob"
+	"github.com/trinedb/trine/schema"
+)
+
+// writeVersion makes the next version from the files written: its manifests,
+// manifest list and metadata. All but the metadata file are durable when it
+// returns.
+func (t *commitTask) writeVersion(ctx context.Context) (*Snapshot, error) {
+	builder, err := t.builder()
+	if err != nil {
+		return nil, fmt.Errorf("build metadata: %w", err)
+	}
+	next := &Snapshot{
+		lake: t.lake, table: t.path, version: t.version(),
+		id: rand.Int64N(1<<62) + 1, time: t.lake.opts.Now(), progress: t.progress,
+	}
+	seq, parent := int64(1), (*int64)(nil)
+	if t.base != nil {
+		seq, parent = t.base.meta.LastSequenceNumber()+1, &t.base.id
+		// A clock that went back must not make the log of snapshots go back.
+		if last := time.UnixMilli(t.base.meta.LastUpdatedMillis()); !next.time.After(last) {
+			next.time = last.Add(time.Millisecond)
+		}
+	}
+	current := builder.CurrentSchema()
+	if next.manifests, err = t.manifests(ctx, current, next.id, seq); err != nil {
+		return nil, err
+	}
+	var list bytes.Buffer
+	files := make([]iceberg.ManifestFile, len(next.manifests))
+	for i, m := range next.manifests {
+		files[i] = m.file
+	}
+	if err := iceberg.WriteManifestList(2, &list, next.id, parent, &seq, 0, files); err != nil {
+		return nil, fmt.Errorf("encode manifest list: %w", err)
+	}
+	name := t.path.manifestList(next.id, t.id)
+	if err := t.put(ctx, name, list.Bytes()); err != nil {
+		return nil, err
+	}
+	sealManifests(next, seq)
+	snap := &table.Snapshot{
+		SnapshotID: next.id, ParentSnapshotID: parent, SequenceNumber: seq, TimestampMs: next.time.UnixMilli(),
+		ManifestList: t.lake.uri(name), SchemaID: &current.ID,
+		Summary: &table.Summary{Operation: t.operation(), Properties: t.summary()},
+	}
+	if err := t.finish(builder, snap); err != nil {
+		return nil, fmt.Errorf("build metadata: %w", err)
+	}
+	if next.meta, err = builder.Build(); err != nil {
+		return nil, fmt.Errorf("build metadata: %w", err)
+	}
+	if next.raw, err = json.Marshal(next.meta); err != nil {
+		return nil, fmt.Errorf("encode metadata: %w", err)
+	}
+	return next, next.index()
+}
+
+// sealManifests gives the manifests written by this commit the sequence number
+// that readers would have them inherit from the list: the next commit copies
+// them into its own list, where they no longer are new.
+func sealManifests(next *Snapshot, seq int64) {
+	for _, m := range next.manifests {
+		f := m.file
+		if f.SequenceNum() != -1 {
+			continue
+		}
+		minSeq := seq
+		for _, e := range m.entries {
+			minSeq = min(minSeq, e.seq)
+		}
+		m.file = iceberg.NewManifestFile(2, f.FilePath(), f.Length(), f.PartitionSpecID(), f.SnapshotID()).
+			SequenceNum(seq, minSeq).Content(f.ManifestContent()).
+			AddedFiles(f.AddedDataFiles()).ExistingFiles(f.ExistingDataFiles()).DeletedFiles(f.DeletedDataFiles()).
+			AddedRows(f.AddedRows()).ExistingRows(f.ExistingRows()).DeletedRows(f.DeletedRows()).
+			Partitions(f.Partitions()).Build()
+	}
+}
+
+// builder starts the version's metadata: that of the base, or a new table's,
+// with the collection's schema as the current one.
+func (t *commitTask) builder() (*table.MetadataBuilder, error) {
+	s, err := icebergSchema(t.collection.Schema)
+	if err != nil {
+		return nil, err
+	}
+	order, err := sortOrder(t.collection.Schema)
+	if err != nil {
+		return nil, err
+	}
+	if t.base != nil {
+		b, err := table.MetadataBuilderFromBase(t.base.meta, t.base.MetadataLocation())
+		if err != nil || b.CurrentSchema().Equals(s) {
+			return b, err
+		}
+		return b, errors.Join(b.AddSchema(s), b.SetCurrentSchemaID(-1))
+	}
+	b, err := table.NewMetadataBuilder(2)
+	if err != nil {
+		return nil, err
+	}
+	return b, errors.Join(
+		b.SetUUID(uuid.New()),
+		b.AddSchema(s), b.SetCurrentSchemaID(-1),
+		b.AddSortOrder(&order), b.SetDefaultSortOrderID(-1),
+		b.AddPartitionSpec(iceberg.UnpartitionedSpec, true), b.SetDefaultSpecID(-1),
+		b.SetLoc(t.lake.uri(string(t.path))),
+		b.SetProperties(t.properties()),
+	)
+}
+
+// metadataLogLength is how many older metadata files the metadata names.
+const metadataLogLength = 10
+
+func (t *commitTask) properties() iceberg.Properties {
+	return iceberg.Properties{
+		propCollection:                         t.collection.String(),
+		propInstance:                           fmt.Sprintf("%016x", uint64(t.collection.Instance)),
+		"gc.enabled":                           "false", // the files are Trine's to delete, not an engine's
+		"write.metadata.previous-versions-max": strconv.Itoa(metadataLogLength),
+		"write.metadata.delete-after-commit.enabled": "false",
+		"write.delete.mode":                          "merge-on-read",
+		"write.update.mode":                          "merge-on-read",
+		"write.merge.mode":                           "merge-on-read",
+		"write.format.default":                       "parquet",
+		"write.parquet.compression-codec":            "zstd",
+	}
+}
+
+// finish adds the snapshot and takes away those past the bound.
+func (t *commitTask) finish(b *table.MetadataBuilder, snap *table.Snapshot) error {
+	if err := b.AddSnapshot(snap); err != nil {
+		return err
+	}
+	if t.base != nil {
+		old := t.base.meta.Snapshots() // oldest first
+		var remove []int64
+		for len(old)+1-len(remove) > t.lake.opts.SnapshotsKept && len(remove) < len(old) {
+			remove = append(remove, old[len(remove)].SnapshotID)
+		}
+		if err := t.removeSnapshots(b, snap, remove); err != nil {
+			return err
+		}
+		return nil
+	}
+	return b.SetSnapshotRef(table.MainBranch, snap.SnapshotID, table.BranchRef)
+}
+
+func (t *commitTask) removeSnapshots(b *table.MetadataBuilder, snap *table.Snapshot, remove []int64) error {
+	// main moves first: the current snapshot cannot be removed.
+	if err := b.SetSnapshotRef(table.MainBranch, snap.SnapshotID, table.BranchRef); err != nil {
+		return err
+	}
+	if len(remove) == 0 {
+		return nil
+	}
+	return b.RemoveSnapshots(remove, false)
+}
+
+func (t *commitTask) operation() table.Operation {
+	switch {
+	case t.deletesN == 0:
+		return table.OpAppend
+	case len(t.added) == 0:
+		return table.OpDelete
+	default:
+		return table.OpOverwrite
+	}
+}
+
+// summary is what the snapshot tells of itself: Trine's progress, and the
+// counts that engines expect.
+func (t *commitTask) summary() iceberg.Properties {
+	var n struct {
+		addedRows, addedSize, removedRows, removedFiles, removedSize                   int64
+		addedDeletes, removedDeleteFiles, removedDeletes                               int64
+		totalFiles, totalRows, totalSize, totalDeleteFiles, totalDeletes, addedDelFile int64
+	}
+	for _, e := range t.added {
+		n.addedRows += e.file.Count()
+		n.addedSize += e.file.FileSizeBytes()
+	}
+	for _, e := range t.deletes {
+		n.addedDeletes += e.file.Count()
+		n.addedSize += e.file.FileSizeBytes()
+		n.addedDelFile++
+	}
+	n.totalFiles, n.totalRows, n.totalSize = int64(len(t.added)), n.addedRows, n.addedSize
+	n.totalDeleteFiles, n.totalDeletes = n.addedDelFile, n.addedDeletes
+	if t.base != nil {
+		for i := range t.base.files {
+			f := &t.base.files[i]
+			size, ordinal := f.data.file.FileSizeBytes(), f.data.ordinal
+			if t.gone[ordinal] {
+				n.removedFiles, n.removedRows, n.removedSize = n.removedFiles+1, n.removedRows+f.rows(), n.removedSize+size
+			} else {
+				n.totalFiles, n.totalRows, n.totalSize = n.totalFiles+1, n.totalRows+f.rows(), n.totalSize+size
+			}
+			if d := f.deletes; d != nil && (t.gone[ordinal] || t.deletes[ordinal] != nil) {
+				n.removedDeleteFiles, n.removedDeletes = n.removedDeleteFiles+1, n.removedDeletes+d.file.Count()
+				n.removedSize += d.file.FileSizeBytes()
+			} else if d != nil {
+				n.totalDeleteFiles, n.totalDeletes = n.totalDeleteFiles+1, n.totalDeletes+d.file.Count()
+				n.totalSize += d.file.FileSizeBytes()
+			}
+		}
+	}
+	p := iceberg.Properties{}
+	set := func(key string, v int64) { p[key] = strconv.FormatInt(v, 10) }
+	some := func(key string, v int64) {
+		if v > 0 {
+			set(key, v)
+		}
+	}
+	some("added-data-files", int64(len(t.added)))
+	some("added-records", n.addedRows)
+	some("added-files-size", n.addedSize)
+	some("added-delete-files", n.addedDelFile)
+	some("added-position-delete-files", n.addedDelFile)
+	some("added-position-deletes", n.addedDeletes)
+	some("deleted-data-files", n.removedFiles)
+	some("deleted-records", n.removedRows)
+	some("removed-files-size", n.removedSize)
+	some("removed-delete-files", n.removedDeleteFiles)
+	some("removed-position-delete-files", n.removedDeleteFiles)
+	some("removed-position-deletes", n.removedDeletes)
+	set("total-data-files", n.totalFiles)
+	set("total-records", n.totalRows)
+	set("total-files-size", n.totalSize)
+	set("total-delete-files", n.totalDeleteFiles)
+	set("total-position-deletes", n.totalDeletes)
+	set("total-equality-deletes", 0)
+	t.progress.addTo(p)
+	return p
+}
+
+// Limits of settling a put whose outcome the store did not tell.
+const (
+	publishTries  = 4
+	settleTimeout = 30 * time.Second
+)
+
+// publish puts the metadata file create-if-absent, which is the commit, and
+// finds out whether it did if the store does not say. An attempt that failed
+// may still land later, so it is settled by getting the name taken: by this
+// commit, or by another.
+func (t *commitTask) publish(ctx context.Context, next *Snapshot) error {
+	name := t.path.version(next.version)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	put := ctx
+	for range publishTries {
+		err := t.lake.opts.Objects.PutIfAbsent(put, name, next.raw)
+		if err == nil {
+			t.keep = true
+			return nil
+		}
+		if errors.Is(err, schema.ErrNoSpace) || errors.Is(err, schema.ErrInvalid) {
+			if !t.keep {
+				return fmt.Errorf("put %s: %w", name, err)
+			}
+		}
+		if !errors.Is(err, blob.ErrExists) {
+			// From here on the version may come to be: nothing may be removed,
+			// and a caller that went away does not end it.
+			t.keep = true
+			var cancel context.CancelFunc
+			put, cancel = context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+			defer cancel()
+			t.lake.opts.Logger.Warn("outcome of a commit is unknown, settling it", "name", name, "err", err)
+		}
+		occupant, err := t.lake.opts.Objects.Get(put, name)
+		if err != nil {
+			continue
+		}
+		if bytes.Equal(occupant, next.raw) {
+			t.keep = true
+			return nil
+		}
+		t.keep = false
+		return fmt.Errorf("another committer made version %d: %w", next.version, schema.ErrConflict)
+	}
+	t.keep = true
+	return fmt.Errorf("put %s: %w", name, schema.ErrUnknownOutcome)
+}
