@@ -22,7 +22,7 @@ func (e *evolver) keptKey(cur *schema.Schema, d Definition) {
 		}
 		switch {
 		case at < 0:
-			e.refuse(name, "dropped", "it is part of the key. "+keyRule)
+			e.refuse(name, "dropped", "it is part of the key, and "+keyRule)
 		case !d.Fields[at].Required:
 			e.refuse(d.Fields[at].Name, "required to optional", "it is part of the key, and Iceberg's identifier fields are never null: keep required: true")
 		}

@@ -88,6 +88,7 @@ type parser struct {
 	defLine []int
 	nodes   int  // visited, aliases followed
 	depth   int  // of types, while they are read
+	read    int  // fields of the definition, nested ones too
 	broken  bool // a definition could not be read whole, so checks would mislead
 }
 
@@ -103,6 +104,7 @@ func (p *parser) bad(n *yaml.Node, field, value, rule string) {
 func (p *parser) visit(n *yaml.Node, at string) *yaml.Node {
 	line := n.Line
 	n = follow(n)
+	rejoin(n)
 	if p.nodes++; p.nodes > maxNodes || n.Kind == yaml.AliasNode {
 		if !p.broken || p.nodes == maxNodes+1 {
 			p.bad(n, "", "", "aliases expand to more than a file may hold: write the parts out, or split the file")
@@ -113,6 +115,19 @@ func (p *parser) visit(n *yaml.Node, at string) *yaml.Node {
 		p.lines[at] = line
 	}
 	return n
+}
+
+// rejoin mends what a flow mapping makes of {type: decimal(9,2)}: a value
+// "decimal(9" and a key "2)". Everyone writes it so, and it has no other sense.
+func rejoin(n *yaml.Node) {
+	for i := 1; n.Kind == yaml.MappingNode && i+2 < len(n.Content); i += 2 {
+		v, k := n.Content[i], n.Content[i+1]
+		if strings.HasPrefix(v.Value, "decimal(") && !strings.HasSuffix(v.Value, ")") &&
+			v.Kind == yaml.ScalarNode && strings.HasSuffix(k.Value, ")") && isNull(n.Content[i+2]) {
+			v.Value += "," + k.Value
+			n.Content = slices.Delete(n.Content, i+1, i+3)
+		}
+	}
 }
 
 // document reads one document: a definition, or several.
@@ -223,7 +238,7 @@ func (p *parser) definition(n *yaml.Node, base Definition, at string) Definition
 		case "collection":
 			d.Collection = p.text(v, vat, "collection")
 		case "fields":
-			p.at.fields = vat
+			p.at.fields, p.read = vat, 0
 			d.Fields = p.fieldDefs(v, vat, "")
 		case "key":
 			p.at.key = vat
@@ -342,11 +357,8 @@ func (p *parser) each(n *yaml.Node, path, at string, take func(key string, v *ya
 		} else {
 			rule += ": use one of " + strings.Join(known, ", ")
 		}
-		switch {
-		case k.Value == "<<":
+		if k.Value == "<<" {
 			rule = "merge keys are not supported: repeat the keys, or share fields by collections: [a, b]"
-		case isNull(v) && strings.HasSuffix(k.Value, ")"):
-			rule = `inside {…} a type with a comma needs quotes: type: "decimal(9,2)"`
 		}
 		p.bad(k, path, quote(k.Value), rule)
 		if len(p.problems) >= schema.MaxFieldErrors {

@@ -7,15 +7,14 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// enter counts a level of nesting; past the bound the node's content is
-// forgotten, so that an alias inside itself ends.
-func (p *parser) enter(n *yaml.Node, path string) {
-	if p.depth++; p.depth > MaxDepth+1 {
-		if p.depth == MaxDepth+2 {
-			p.bad(n, path, "", fmt.Sprintf("types nest at most %d levels: flatten, or hold the rest as json", MaxDepth))
-		}
-		n.Content = nil
+// enter counts a level of nesting until leave; past the bound it is false, so
+// that an alias inside itself ends.
+func (p *parser) enter(n *yaml.Node, path string) bool {
+	if p.depth++; p.depth <= MaxDepth+1 {
+		return true
 	}
+	p.bad(n, path, "", fmt.Sprintf("types nest at most %d levels: flatten, or hold the rest as json", MaxDepth))
+	return false
 }
 
 func (p *parser) leave() { p.depth-- }

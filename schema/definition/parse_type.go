@@ -44,7 +44,7 @@ var fieldKeys = []string{"name", "type", "required", "doc", "was"}
 func (p *parser) fieldDefs(n *yaml.Node, at, path string) []FieldDef {
 	var defs []FieldDef
 	p.items(n, at, join(path, "fields"), func(i int, n *yaml.Node, at string) {
-		if len(defs) > MaxFields {
+		if p.read++; p.read > MaxFields+1 {
 			return // told by the checks
 		}
 		name := fmt.Sprintf("%s[%d]", join(path, "fields"), i)
@@ -67,8 +67,10 @@ func (p *parser) fieldDefs(n *yaml.Node, at, path string) []FieldDef {
 // which has no name. The keys of a nested type may stand right in it.
 func (p *parser) fieldDef(n *yaml.Node, at, path string, keys []string) FieldDef {
 	var f FieldDef
-	p.enter(n, path)
 	defer p.leave()
+	if !p.enter(n, path) {
+		return f
+	}
 	typed := false
 	p.each(n, path, at, func(key string, v *yaml.Node, vat string) bool {
 		if !slices.Contains(keys, key) {
@@ -134,6 +136,7 @@ func (p *parser) inside(n *yaml.Node, t *TypeDef, at, path string) {
 		if v == nil {
 			return // told by the checks
 		}
+		p.read++
 		vat := at + "/" + name
 		v = p.visit(v, vat)
 		var f FieldDef
@@ -145,7 +148,7 @@ func (p *parser) inside(n *yaml.Node, t *TypeDef, at, path string) {
 		f.Name = name
 		if name == keyName {
 			if r := lookup(n, name); r.Kind == yaml.MappingNode && lookup(r, "required") != nil && !f.Required {
-				p.bad(r, join(path, name), "", "map keys are never null: remove required")
+				p.add(vat, join(path, name), "", "map keys are never null: remove required")
 			}
 			f.Required = true
 		}

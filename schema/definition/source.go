@@ -75,6 +75,9 @@ func readYAML(data []byte) ([]*yaml.Node, error) {
 			if m := yamlLine.FindStringSubmatch(text); m != nil {
 				line, _ = strconv.Atoi(m[1])
 				text = text[len(m[0]):]
+				if strings.HasPrefix(text, "did not find expected") {
+					line++ // the parser counts from 0, its scanner from 1
+				}
 			}
 			return nil, problem(line, "", "this is not YAML: "+text)
 		}
@@ -126,6 +129,9 @@ func (t *jsonTree) fail(err error) error {
 	text := err.Error()
 	if se := new(jsontext.SyntacticError); errors.As(err, &se) {
 		text = se.Err.Error()
+		if errors.Is(err, jsontext.ErrDuplicateName) {
+			text = "the member " + quote(se.JSONPointer.LastToken()) + " is given twice"
+		}
 		t.advance(se.ByteOffset)
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) {
