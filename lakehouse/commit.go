@@ -32,6 +32,9 @@ type Commit struct {
 	Position   schema.Position       // the log position that NextSeq belongs to
 	Rows       iter.Seq2[Row, error] // new rows, in key order where there is a key; nil means none
 	Deletes    map[uint32][]uint32   // data file → rows of it that are gone; any order
+	// BeforePublish, when set, is called once, when all but the file that makes
+	// the version current is written. Readers may be held off from there on.
+	BeforePublish func()
 }
 
 // Written tells where rows went: the first Rows rows to the first File, the
@@ -74,6 +77,9 @@ func (l *Lake) commit(ctx context.Context, commit Commit) (*Snapshot, []Written,
 	next, err := t.writeVersion(ctx)
 	if err != nil {
 		return nil, nil, err
+	}
+	if commit.BeforePublish != nil {
+		commit.BeforePublish()
 	}
 	if err := t.publish(ctx, next); err != nil {
 		return nil, nil, err
