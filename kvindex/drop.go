@@ -11,8 +11,9 @@ import (
 )
 
 // Drop forgets a collection: its stats at once, its keys in the background.
-// The instance must not be used again; chunks that still hold changes of it
-// are ignored where they do. Dropping twice is harmless.
+// The instance must not be used again. Changes of it in chunks that are applied
+// later are ignored; those in chunks published later can be read until then.
+// Dropping twice is harmless.
 func (x *Index) Drop(ctx context.Context, inst schema.Instance) error {
 	if err := x.gate.enter(); err != nil {
 		return err
@@ -133,6 +134,10 @@ func (r *reclaimer) collection(ctx context.Context, inst schema.Instance) error 
 		}
 	}
 	x := r.x
+	// Until then the overlay may hold rows of it, which the marker hides.
+	if err := x.Wait(ctx, x.view.Load().durable.pos); err != nil {
+		return err
+	}
 	x.writing.Lock()
 	defer x.writing.Unlock()
 	b := new(batch)

@@ -1,7 +1,12 @@
 package kvindex_test
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -19,7 +24,7 @@ func TestMain(m *testing.M) {
 
 func open(t testing.TB, dir string) *kvindex.Index {
 	t.Helper()
-	x, err := kvindex.Open(options(dir))
+	x, err := kvindex.Open(testOptions(dir))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +32,7 @@ func open(t testing.TB, dir string) *kvindex.Index {
 	return x
 }
 
-func options(dir string) kvindex.Options {
+func testOptions(dir string) kvindex.Options {
 	return kvindex.Options{Dir: dir, MinFreeBytes: -1, BootID: "test", MemTableBytes: 16 << 20}
 }
 
@@ -80,4 +85,35 @@ func (m *maker) chunkOf(records map[schema.Instance][]schema.Record) *schema.Chu
 		m.next[inst] += schema.Seq(len(rs))
 	}
 	return c
+}
+
+// copyIndex copies the directory of an open index as a killed process would
+// leave it. Badger flushes and compacts meanwhile, so the copy counts once its
+// table of contents did not change under it.
+func copyIndex(t testing.TB, from, to string) {
+	t.Helper()
+	for {
+		must(t, os.RemoveAll(to))
+		before, _ := os.ReadFile(filepath.Join(from, "00", "MANIFEST"))
+		err := filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			rel, _ := filepath.Rel(from, path)
+			if d.IsDir() {
+				return os.MkdirAll(filepath.Join(to, rel), 0o750)
+			}
+			data, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(filepath.Join(to, rel), data, 0o640)
+		})
+		after, _ := os.ReadFile(filepath.Join(from, "00", "MANIFEST"))
+		if errors.Is(err, fs.ErrNotExist) || !bytes.Equal(before, after) {
+			continue
+		}
+		must(t, err)
+		return
+	}
 }

@@ -22,35 +22,40 @@ const (
 )
 
 // openDir makes the directory ready, and opens the engine in it.
-func openDir(o Options) (eng engine, lock *dirLock, err error) {
-	shard := filepath.Join(o.Dir, shardDir)
-	if err := os.MkdirAll(shard, 0o750); err != nil {
+func openDir(o Options) (engine, *dirLock, error) {
+	if err := os.MkdirAll(filepath.Join(o.Dir, shardDir), 0o750); err != nil {
 		return nil, nil, noSpace(err)
 	}
-	if lock, err = lockDir(o.Dir); err != nil {
+	lock, err := lockDir(o.Dir)
+	if err != nil {
 		return nil, nil, err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, lock.release())
-		}
-	}()
-	if err := checkFormat(o.Dir); err != nil {
-		return nil, nil, err
-	}
-	if err := beginOpening(o.Dir); err != nil {
-		return nil, nil, err
-	}
-	if err := discardTorn(o, shard); err != nil {
-		return nil, nil, err
-	}
-	if eng, err = openEngine(shard, o.MemTableBytes, o.Logger); err != nil {
-		return nil, nil, err
-	}
-	if err := os.Remove(filepath.Join(o.Dir, "OPENING")); err != nil {
-		return nil, nil, errors.Join(err, eng.Close())
+	eng, err := openLocked(o)
+	if err != nil {
+		return nil, nil, errors.Join(err, lock.release())
 	}
 	return eng, lock, nil
+}
+
+func openLocked(o Options) (engine, error) {
+	shard := filepath.Join(o.Dir, shardDir)
+	if err := checkFormat(o.Dir); err != nil {
+		return nil, err
+	}
+	if err := beginOpening(o.Dir); err != nil {
+		return nil, err
+	}
+	if err := discardTorn(o, shard); err != nil {
+		return nil, err
+	}
+	eng, err := openEngine(shard, o.MemTableBytes, o.Logger)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(filepath.Join(o.Dir, "OPENING")); err != nil {
+		return nil, errors.Join(err, eng.Close())
+	}
+	return eng, nil
 }
 
 // checkFormat demands our version, and writes it into an empty directory.
