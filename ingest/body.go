@@ -1,0 +1,181 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/trinedb/trine/schema"
+)
+
+const (
+	// freeRatioBytes may come out of any body, however little went in.
+	freeRatioBytes = 1 << 20
+	// shareBytes is what a batch takes of the memory at a time.
+	shareBytes = 256 << 10
+	// maxZstdWindow bounds what a zstd body makes its reader remember.
+	maxZstdWindow = 8 << 20
+)
+
+// inFlight is the bytes that all batches share. It gives back-pressure:
+// a batch that finds no room is not read on.
+type inFlight struct {
+	room *semaphore.Weighted
+	wait time.Duration
+}
+
+// share is what one batch has of it.
+type share struct {
+	inFlight *inFlight
+	held     int64
+	most     int64 // no batch needs more
+}
+
+// grow makes the share at least n bytes. Batches that each hold a part and
+// wait for more could wait for each other, so the wait is bounded.
+func (s *share) grow(ctx context.Context, n int64) error {
+	n = min(n, s.most)
+	if n <= s.held {
+		return nil
+	}
+	more := min(max(n-s.held, shareBytes), s.most-s.held)
+	if !s.inFlight.room.TryAcquire(more) {
+		wait, cancel := context.WithTimeout(ctx, s.inFlight.wait)
+		defer cancel()
+		if err := s.inFlight.room.Acquire(wait, more); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return fmt.Errorf("read batch: too many bytes are being written: %w", schema.ErrOverloaded)
+		}
+	}
+	s.held += more
+	return nil
+}
+
+func (s *share) release() {
+	if s.held > 0 {
+		s.inFlight.room.Release(s.held)
+		s.held = 0
+	}
+}
+
+// body is a request's body, decompressed and within its limits. Its error
+// sticks, so that it is found also when a decoder on top hides it.
+type body struct {
+	ctx      context.Context
+	raw      io.Reader
+	in       int64 // bytes read of raw
+	out      int64 // bytes given
+	from     io.Reader
+	close    func()
+	share    *share
+	maxBytes int64
+	maxRatio int64
+	err      error
+}
+
+// newBody undoes a content encoding.
+func newBody(ctx context.Context, raw io.Reader, encoding string, s *share, o *Options) (*body, error) {
+	b := &body{ctx: ctx, raw: raw, share: s, maxBytes: o.MaxBatchBytes, maxRatio: o.MaxRatio, close: func() {}}
+	switch strings.ToLower(strings.TrimSpace(encoding)) {
+	case "", "identity":
+		b.from = (*rawReader)(b)
+	case "gzip", "x-gzip":
+		z, err := gzip.NewReader((*rawReader)(b))
+		if err != nil {
+			return nil, b.broken(err)
+		}
+		b.from, b.close = z, func() { _ = z.Close() }
+	case "zstd":
+		z, err := zstd.NewReader((*rawReader)(b), zstd.WithDecoderConcurrency(1),
+			zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxZstdWindow))
+		if err != nil {
+			return nil, b.broken(err)
+		}
+		b.from, b.close = z, z.Close
+	default:
+		return nil, fmt.Errorf("%w: content encoding %.100q; send gzip, zstd or none", ErrMediaType, encoding)
+	}
+	return b, nil
+}
+
+// Read gives the next bytes, while there are limits left for them.
+func (b *body) Read(p []byte) (int, error) {
+	if b.err != nil {
+		return 0, b.err
+	}
+	if err := b.ctx.Err(); err != nil {
+		b.err = err
+		return 0, err
+	}
+	n, err := b.from.Read(p)
+	b.out += int64(n)
+	switch {
+	case b.out > b.maxBytes:
+		b.err = fmt.Errorf("batch is larger than %d bytes, send it as several: %w", b.maxBytes, schema.ErrTooLarge)
+	case b.out > freeRatioBytes+b.maxRatio*b.in:
+		b.err = fmt.Errorf("body becomes more than %d times larger when decompressed: %w", b.maxRatio, schema.ErrTooLarge)
+	case err != nil && err != io.EOF:
+		b.err = b.broken(err)
+	default:
+		b.err = b.share.grow(b.ctx, b.out)
+	}
+	if b.err != nil {
+		return 0, b.err
+	}
+	return n, err
+}
+
+// take counts bytes that a decoder makes of the body's beyond what it read:
+// Arrow buffers that were compressed by themselves.
+func (b *body) take(n int64) error {
+	if b.err == nil {
+		b.out += n
+		if b.out > b.maxBytes {
+			b.err = fmt.Errorf("batch is larger than %d bytes when decompressed, send it as several: %w", b.maxBytes, schema.ErrTooLarge)
+		} else {
+			b.err = b.share.grow(b.ctx, b.out)
+		}
+	}
+	return b.err
+}
+
+// broken tells an error of the sender's bytes from one of reading them.
+func (b *body) broken(err error) error {
+	switch {
+	case b.err != nil:
+		return b.err
+	case errors.Is(err, zstd.ErrWindowSizeExceeded):
+		return fmt.Errorf("zstd window is larger than %d bytes: %w", maxZstdWindow, schema.ErrTooLarge)
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return schema.FieldErrors{{Rule: "the body is cut off: it ends in the middle"}}
+	default:
+		return schema.FieldErrors{{Rule: "the body cannot be decompressed: " + err.Error()}}
+	}
+}
+
+// rawReader counts what is read of the body as it was sent, and tells errors
+// of the connection from those of a decompressor on top.
+type rawReader body
+
+func (r *rawReader) Read(p []byte) (int, error) {
+	n, err := r.raw.Read(p)
+	r.in += int64(n)
+	switch {
+	case err == nil || err == io.EOF:
+		return n, err
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		r.err = schema.FieldErrors{{Rule: "the body is cut off: the connection ended before it"}}
+	default:
+		r.err = fmt.Errorf("read body: %w", err)
+	}
+	return n, r.err
+}

@@ -1,0 +1,224 @@
+package ingest
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/trinedb/trine/schema"
+)
+
+// decision settles, once a batch's place in the log is known, what depends on
+// the rows before it: an insert must not meet its key, a patch must, and
+// becomes the whole row.
+type decision struct {
+	w        *Writer
+	builders []*builder // as the batch's groups
+	skip     bool
+	// What the last call found.
+	errs    schema.FieldErrors
+	kind    error
+	skipped int
+}
+
+func newDecision(w *Writer, builders []*builder, f *findings) *decision {
+	return &decision{w: w, builders: builders, skip: f.skip}
+}
+
+// decide is the Batch's Decide, or nil when the batch needs none.
+func (d *decision) decide() func([]Group) ([]Group, error) {
+	for _, b := range d.builders {
+		if !b.schema.Keyed() {
+			continue
+		}
+		for i := range b.records {
+			if op := b.records[i].Op; op == schema.OpInsert || op == schema.OpUpdate {
+				return d.run
+			}
+		}
+	}
+	return nil
+}
+
+// run may be called more than once, each time from the start.
+func (d *decision) run(groups []Group) ([]Group, error) {
+	d.errs, d.kind, d.skipped = nil, nil, 0
+	out := make([]Group, 0, len(groups))
+	for _, g := range groups {
+		b := d.builder(g.Instance)
+		if !b.schema.Keyed() {
+			out = append(out, g)
+			continue
+		}
+		records, err := d.group(b, g)
+		if err != nil {
+			return nil, fmt.Errorf("decide batch of %s: %w", b.collection, err)
+		}
+		if len(records) > 0 {
+			out = append(out, Group{Instance: g.Instance, Records: records})
+		}
+	}
+	if len(d.errs) > 0 && !d.skip {
+		return nil, d.refusal()
+	}
+	return out, nil
+}
+
+func (d *decision) builder(instance schema.Instance) *builder {
+	for _, b := range d.builders {
+		if b.collection.Instance == instance {
+			return b
+		}
+	}
+	panic(fmt.Sprintf("ingest: the log asks to decide on instance %d, which the batch does not have", instance))
+}
+
+// group settles the records of one collection, into a slice of its own.
+func (d *decision) group(b *builder, g Group) ([]schema.Record, error) {
+	out := make([]schema.Record, 0, len(g.Records))
+	var p *patcher
+	for i, rec := range g.Records {
+		if rec.Op != schema.OpInsert && rec.Op != schema.OpUpdate {
+			out = append(out, rec)
+			continue
+		}
+		cur, exists, err := d.w.o.Index.GetSequenced(g.Instance, rec.Key)
+		if err != nil {
+			return nil, err
+		}
+		var wrong *schema.FieldError
+		switch {
+		case rec.Op == schema.OpInsert && exists:
+			d.kind = first(d.kind, schema.ErrConflict)
+			wrong = &schema.FieldError{Field: b.keyNames(), Value: b.keyTextOf(rec.Key), Rule: "there is a record with this key already: use upsert to replace it"}
+		case rec.Op == schema.OpInsert:
+		case !exists:
+			d.kind = first(d.kind, schema.ErrNotFound)
+			wrong = &schema.FieldError{Field: b.keyNames(), Value: b.keyTextOf(rec.Key), Rule: "there is no record with this key to patch: use upsert to make it"}
+		default:
+			if p == nil {
+				if p, err = newPatcher(d.w, b); err != nil {
+					return nil, err
+				}
+			}
+			if rec.Row, wrong, err = p.apply(cur, rec.Row, b.given[i]); err != nil {
+				return nil, err
+			}
+		}
+		if wrong == nil {
+			out = append(out, rec)
+			continue
+		}
+		wrong.Line = int(b.lines[i])
+		d.skipped++
+		if len(d.errs) < schema.MaxFieldErrors {
+			d.errs = append(d.errs, wrong)
+		} else if !d.skip {
+			return nil, d.refusal()
+		}
+	}
+	return out, nil
+}
+
+// refusal is the error of the batch.
+func (d *decision) refusal() error {
+	if d.kind == nil {
+		return d.errs
+	}
+	return &BatchError{Kind: d.kind, Records: d.errs}
+}
+
+// report adds what was left out to the answer. The log is done with the batch,
+// so nothing runs any more.
+func (d *decision) report(out *Result) {
+	for _, e := range d.errs {
+		if len(out.Skipped) < schema.MaxFieldErrors {
+			out.Skipped = append(out.Skipped, e)
+		}
+	}
+	out.SkippedCount += d.skipped
+}
+
+func first(have, or error) error {
+	if have != nil {
+		return have
+	}
+	return or
+}
+
+// patcher lays patches over rows. Rows and patches may be of any schema in the
+// collection's line; what comes out is of the newest.
+type patcher struct {
+	w        *Writer
+	b        *builder
+	to       *schema.Schema
+	decoders map[schema.SchemaID]*schema.RowDecoder
+	from     *schema.RowDecoder // of the patches
+	given    []int              // place in the patch's schema of each field, or -1
+	row      []schema.Value
+	patch    []schema.Value
+}
+
+func newPatcher(w *Writer, b *builder) (*patcher, error) {
+	ctx := context.Background() // the log calls, not a client
+	now, err := w.o.Registry.Get(ctx, b.collection.Tenant, b.collection.Name)
+	if err != nil {
+		return nil, err
+	}
+	to := b.schema
+	if now.Instance == b.collection.Instance {
+		to = now.Schema // the collection may have evolved since the patch was read
+	}
+	p := &patcher{w: w, b: b, to: to, decoders: make(map[schema.SchemaID]*schema.RowDecoder)}
+	p.from = schema.NewRowDecoder(b.schema, to)
+	p.given = make([]int, len(to.Fields))
+	for i, f := range to.Fields {
+		p.given[i] = b.schema.IndexID(f.ID)
+	}
+	return p, nil
+}
+
+// apply lays the fields of a patch that were given over a row, and encodes the
+// outcome. What breaks a rule comes back as wrong.
+func (p *patcher) apply(cur, patch []byte, given []uint64) (row []byte, wrong *schema.FieldError, err error) {
+	dec, err := p.decoder(cur)
+	if err != nil {
+		return nil, nil, err
+	}
+	if p.row, err = dec.Decode(cur, p.row[:0]); err != nil {
+		return nil, nil, err
+	}
+	if p.patch, err = p.from.Decode(patch, p.patch[:0]); err != nil {
+		return nil, nil, err
+	}
+	for i, at := range p.given {
+		if at >= 0 && given[at/64]&(1<<(at%64)) != 0 {
+			p.row[i] = p.patch[i]
+		}
+	}
+	if wrong := p.to.CheckRow(p.row); wrong != nil {
+		return nil, wrong, nil
+	}
+	row = p.to.AppendRow(nil, p.row)
+	if most := p.w.o.MaxRecordBytes; len(row) > most {
+		return nil, &schema.FieldError{Rule: fmt.Sprintf("the patched record has %d bytes when encoded, at most %d are kept", len(row), most)}, nil
+	}
+	return row, nil, nil
+}
+
+// decoder reads rows of the schema that a row was written with.
+func (p *patcher) decoder(row []byte) (*schema.RowDecoder, error) {
+	id, err := schema.RowSchemaID(row)
+	if err != nil {
+		return nil, err
+	}
+	if d := p.decoders[id]; d != nil {
+		return d, nil
+	}
+	from, err := p.w.o.Registry.Schema(context.Background(), id)
+	if err != nil {
+		return nil, fmt.Errorf("schema %d of a row: %w", id, err)
+	}
+	d := schema.NewRowDecoder(from, p.to)
+	p.decoders[id] = d
+	return d, nil
+}

@@ -1,0 +1,127 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/trinedb/trine/schema"
+)
+
+// maxIdempotencyKeyBytes bounds an idempotency key.
+const maxIdempotencyKeyBytes = 255
+
+// Writer writes batches. It is safe for concurrent use.
+type Writer struct {
+	o        Options
+	inFlight inFlight
+}
+
+// New makes a Writer. It holds nothing that needs closing.
+func New(o Options) (*Writer, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	o = o.withDefaults()
+	return &Writer{o: o, inFlight: inFlight{room: semaphore.NewWeighted(o.MaxInFlightBytes), wait: o.InFlightWait}}, nil
+}
+
+// Write decodes, validates and appends one batch for one collection, and
+// returns when it is durable. Records that break a rule are schema.FieldErrors
+// or a *BatchError; a body in a form that is not read is ErrMediaType. Any
+// error but schema.ErrUnknownOutcome means that nothing was written.
+func (w *Writer) Write(ctx context.Context, r Request) (Result, error) {
+	form, err := parseFormat(r.Format)
+	if err != nil {
+		return Result{}, err
+	}
+	if err := checkKey(r.IdempotencyKey); err != nil {
+		return Result{}, err
+	}
+	c, err := w.o.Registry.Get(ctx, r.Tenant, r.Collection)
+	if err != nil {
+		return Result{}, err
+	}
+	op, err := operation(c, r.Op)
+	if err != nil {
+		return Result{}, err
+	}
+	share := &share{inFlight: &w.inFlight, most: w.o.MaxBatchBytes}
+	defer share.release()
+	f := &findings{skip: r.SkipBad}
+	b := &builder{collection: c, schema: c.Schema, findings: f, limits: &limits{o: &w.o}}
+	if r.IdempotencyKey != "" {
+		b.digest = newDigester()
+	}
+	if err := w.read(ctx, r.Body, r.Encoding, r.Size, share, f, func(in *body) error {
+		switch form {
+		case formatNDJSON:
+			records := newJSONRecords(b)
+			return eachLine(in, f, w.o.MaxTextBytes, func(line int, data []byte) error { return records.add(line, op, data) })
+		case formatJSON:
+			return readJSON(in, b, op, w.o.MaxTextBytes)
+		case formatCSV:
+			return readCSV(in, b, op, w.o.MaxTextBytes)
+		default:
+			return readArrow(in, b, op)
+		}
+	}); err != nil {
+		return Result{}, err
+	}
+	batch := Batch{Groups: []Group{{Instance: c.Instance, Records: b.records}}}
+	if r.IdempotencyKey != "" {
+		batch.Dedup = dedupKey(r.Tenant, r.Collection, c.Instance, r.IdempotencyKey)
+		batch.Digest = b.digest.sum()
+	}
+	if r.IfSeq != nil {
+		batch.IfSeq = &IfSeq{Instance: c.Instance, Seq: *r.IfSeq}
+	}
+	d := newDecision(w, []*builder{b}, f)
+	batch.Decide = d.decide()
+	ack, err := w.o.Log.Append(ctx, batch)
+	if err != nil {
+		return Result{}, fmt.Errorf("write to %s: %w", c, err)
+	}
+	out := Result{Position: ack.Position, Replayed: ack.Replayed, Skipped: f.errs, SkippedCount: f.skipped}
+	if len(ack.Groups) > 0 {
+		g := ack.Groups[0]
+		out.FirstSeq, out.LastSeq, out.Count = g.FirstSeq, g.FirstSeq+schema.Seq(max(g.Count, 1)-1), g.Count
+	}
+	d.report(&out)
+	return out, nil
+}
+
+// read opens a body and decodes it. The error is the most telling one: what is
+// wrong with the body as a whole, else with its records.
+func (w *Writer) read(ctx context.Context, raw io.Reader, encoding string, size int64, s *share, f *findings, decode func(*body) error) error {
+	if size > w.o.MaxBatchBytes {
+		return fmt.Errorf("body has %d bytes, a batch at most %d, send it as several: %w", size, w.o.MaxBatchBytes, schema.ErrTooLarge)
+	}
+	if err := s.grow(ctx, max(size, 1)); err != nil {
+		return err
+	}
+	in, err := newBody(ctx, raw, encoding, s, &w.o)
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	err = decode(in)
+	switch {
+	case in.err != nil:
+		return in.err
+	case err == nil || errors.Is(err, errStop):
+		return f.err()
+	default:
+		return err
+	}
+}
+
+func checkKey(key string) error {
+	if len(key) > maxIdempotencyKeyBytes {
+		return &schema.FieldError{Field: "Idempotency-Key", Value: cut(key), Rule: fmt.Sprintf("has %d bytes, at most %d are kept", len(key), maxIdempotencyKeyBytes)}
+	}
+	return nil
+}
