@@ -266,22 +266,20 @@ func (t *commitTask) publish(ctx context.Context, next *Snapshot) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	put := ctx
+	put, unknown := ctx, false
 	for range publishTries {
 		err := t.lake.opts.Objects.PutIfAbsent(put, name, next.raw)
 		if err == nil {
 			t.keep = true
 			return nil
 		}
-		if errors.Is(err, schema.ErrNoSpace) || errors.Is(err, schema.ErrInvalid) {
-			if !t.keep {
-				return fmt.Errorf("put %s: %w", name, err)
-			}
+		if !unknown && (errors.Is(err, schema.ErrNoSpace) || errors.Is(err, schema.ErrInvalid)) {
+			return fmt.Errorf("put %s: %w", name, err)
 		}
-		if !errors.Is(err, blob.ErrExists) {
+		if !unknown && !errors.Is(err, blob.ErrExists) {
 			// From here on the version may come to be: nothing may be removed,
-			// and a caller that went away does not end it.
-			t.keep = true
+			// and a caller that goes away does not end it.
+			unknown, t.keep = true, true
 			var cancel context.CancelFunc
 			put, cancel = context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 			defer cancel()
@@ -291,13 +289,28 @@ func (t *commitTask) publish(ctx context.Context, next *Snapshot) error {
 		if err != nil {
 			continue
 		}
-		if bytes.Equal(occupant, next.raw) {
-			t.keep = true
+		if !bytes.Equal(occupant, next.raw) {
+			t.keep = false
+			return fmt.Errorf("another committer made version %d: %w", next.version, schema.ErrConflict)
+		}
+		t.keep = true
+		if t.settle(put) == nil {
 			return nil
 		}
-		t.keep = false
-		return fmt.Errorf("another committer made version %d: %w", next.version, schema.ErrConflict)
 	}
-	t.keep = true
 	return fmt.Errorf("put %s: %w", name, schema.ErrUnknownOutcome)
+}
+
+// settle makes a version durable that is seen in the store after its put had
+// failed: on a local disk its name may not have been synced. A durable write
+// into the same folder syncs it.
+func (t *commitTask) settle(ctx context.Context) error {
+	mark := t.path.mark(t.id)
+	if err := t.lake.opts.Objects.PutIfAbsent(ctx, mark, nil); err != nil {
+		return err
+	}
+	if err := t.lake.opts.Objects.Delete(ctx, mark); err != nil {
+		t.lake.opts.Logger.Warn("mark is left behind", "name", mark, "err", err)
+	}
+	return nil
 }
