@@ -1,0 +1,124 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
+)
+
+// Step is one thing that an apply does.
+type Step struct {
+	Kind   string `json:"kind"`
+	Field  string `json:"field"`
+	Detail string `json:"detail"`
+}
+
+// Applied is what an apply did, or with a dry run would do.
+type Applied struct {
+	DryRun  bool   `json:"dry_run"`
+	Created bool   `json:"created"`
+	Steps   []Step `json:"steps"`
+}
+
+// Apply creates a collection or evolves it to a definition, which is JSON.
+func (c *Client) Apply(ctx context.Context, ref Ref, definition []byte, dryRun bool) (Applied, error) {
+	var out Applied
+	q := url.Values{}
+	if dryRun {
+		q.Set("dry_run", "true")
+	}
+	err := c.object(ctx, request{
+		method: http.MethodPut, path: ref.path(), query: q, again: true,
+		header: http.Header{"Content-Type": {"application/json"}}, body: definition,
+	}, &out)
+	return out, err
+}
+
+// StoreStatus is how far a store is with a collection.
+type StoreStatus struct {
+	NextSeq    uint64 `json:"next_seq"`
+	LagChanges uint64 `json:"lag_changes"`
+	LagMS      int64  `json:"lag_ms"`
+	Bytes      int64  `json:"bytes"`
+}
+
+// Field is a column of a collection.
+type Field struct {
+	ID       int    `json:"id"`
+	Name     string `json:"name"`
+	Type     string `json:"type"`
+	Required bool   `json:"required"`
+	Doc      string `json:"doc"`
+}
+
+// Collection is a collection as the server tells it. A list leaves out what
+// follows Definition.
+type Collection struct {
+	Tenant     string   `json:"tenant"`
+	Collection string   `json:"collection"`
+	Created    string   `json:"created"`
+	Keyed      bool     `json:"keyed"`
+	Key        []string `json:"key"`
+	Schema     struct {
+		Version uint32  `json:"version"`
+		Fields  []Field `json:"fields"`
+	} `json:"schema"`
+	Definition json.RawMessage `json:"definition"`
+
+	Rows     int64       `json:"rows"`
+	NextSeq  uint64      `json:"next_seq"`
+	Position string      `json:"position"`
+	Log      StoreStatus `json:"log"`
+	Index    StoreStatus `json:"index"`
+	Lake     struct {
+		StoreStatus
+		Location string `json:"location"`
+		Snapshot int64  `json:"snapshot"`
+		Files    int64  `json:"files"`
+	} `json:"lake"`
+}
+
+// Describe tells all about a collection.
+func (c *Client) Describe(ctx context.Context, ref Ref) (Collection, error) {
+	var out Collection
+	err := c.object(ctx, request{method: http.MethodGet, path: ref.path(), again: true}, &out)
+	return out, err
+}
+
+// Drop removes a collection.
+func (c *Client) Drop(ctx context.Context, ref Ref) error {
+	return c.object(ctx, request{method: http.MethodDelete, path: ref.path()}, nil)
+}
+
+// listPage is how many collections are asked for at a time.
+const listPage = 1000
+
+// List yields a tenant's collections by name.
+func (c *Client) List(ctx context.Context, tenant, prefix string) iter.Seq2[Collection, error] {
+	return func(yield func(Collection, error) bool) {
+		q := url.Values{"prefix": {prefix}, "limit": {strconv.Itoa(listPage)}}
+		for {
+			var page struct {
+				Collections []Collection `json:"collections"`
+				After       *string      `json:"after"`
+			}
+			path := "/v1/tenants/" + url.PathEscape(tenant) + "/collections"
+			if err := c.object(ctx, request{method: http.MethodGet, path: path, query: q, again: true}, &page); err != nil {
+				yield(Collection{}, err)
+				return
+			}
+			for _, col := range page.Collections {
+				if !yield(col, nil) {
+					return
+				}
+			}
+			if page.After == nil {
+				return
+			}
+			q.Set("after", *page.After)
+		}
+	}
+}

@@ -1,0 +1,62 @@
+package client
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/trinedb/trine/schema"
+)
+
+// Problem is what the server answers when it does not do what was asked (RFC
+// 9457).
+type Problem struct {
+	Status int                `json:"status"`
+	Code   string             `json:"code"`
+	Title  string             `json:"title"`
+	Detail string             `json:"detail"`
+	Retry  string             `json:"retry"` // never, same_request or after_change
+	Errors schema.FieldErrors `json:"errors"`
+}
+
+// Error tells what the server said, each bad field on a line of its own.
+func (p *Problem) Error() string {
+	var b strings.Builder
+	b.WriteString(p.Detail)
+	if p.Detail == "" {
+		fmt.Fprintf(&b, "%d %s", p.Status, p.Title)
+	}
+	for _, e := range p.Errors {
+		if e.Line > 0 {
+			fmt.Fprintf(&b, "\n  line %d: %s", e.Line, e)
+		} else if e.Error() != p.Detail {
+			fmt.Fprintf(&b, "\n  %s", e)
+		}
+	}
+	return b.String()
+}
+
+// IsNotFound reports whether err says that what was asked for does not exist.
+func IsNotFound(err error) bool {
+	var p *Problem
+	return errors.As(err, &p) && p.Status == http.StatusNotFound
+}
+
+// maxProblemBytes bounds what is read of an error.
+const maxProblemBytes = 1 << 20
+
+func readProblem(resp *http.Response) error {
+	p := &Problem{Status: resp.StatusCode, Title: http.StatusText(resp.StatusCode)}
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxProblemBytes))
+	if err != nil {
+		return fmt.Errorf("%s, and its text could not be read: %w", resp.Status, err)
+	}
+	if json.Unmarshal(data, p) != nil {
+		p.Detail = fmt.Sprintf("%s: %.200s", resp.Status, data)
+	}
+	p.Status = resp.StatusCode
+	return p
+}

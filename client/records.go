@@ -1,0 +1,208 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/trinedb/trine/schema"
+)
+
+// Media types of records.
+const (
+	NDJSON = "application/x-ndjson"
+	JSON   = "application/json"
+	CSV    = "text/csv"
+	Arrow  = "application/vnd.apache.arrow.stream"
+)
+
+// WriteOptions say how a batch is written. The zero value writes NDJSON with
+// the collection's default operation.
+type WriteOptions struct {
+	Op             string // insert, upsert, delete or patch
+	ContentType    string // NDJSON, JSON, CSV or Arrow
+	IdempotencyKey string // default: a new one, so that retries land once
+	SkipBad        bool   // write the good records, tell the bad
+}
+
+// Written is what a durable batch was given.
+type Written struct {
+	FirstSeq *uint64            `json:"first_seq"`
+	LastSeq  *uint64            `json:"last_seq"`
+	Count    int                `json:"count"`
+	Position string             `json:"position"`
+	Replayed bool               `json:"replayed"`
+	Skipped  schema.FieldErrors `json:"skipped"`
+}
+
+// Write writes one atomic batch and returns when it is durable.
+func (c *Client) Write(ctx context.Context, ref Ref, body []byte, o WriteOptions) (Written, error) {
+	var out Written
+	if o.ContentType == "" {
+		o.ContentType = NDJSON
+	}
+	if o.IdempotencyKey == "" {
+		o.IdempotencyKey = uuid.NewString()
+	}
+	q := url.Values{}
+	if o.Op != "" {
+		q.Set("op", o.Op)
+	}
+	if o.SkipBad {
+		q.Set("on_error", "skip")
+	}
+	err := c.object(ctx, request{
+		method: http.MethodPost, path: ref.path("records"), query: q, body: body, again: true,
+		header: http.Header{"Content-Type": {o.ContentType}, "Idempotency-Key": {o.IdempotencyKey}},
+	}, &out)
+	return out, err
+}
+
+// Get reads one record by its whole key.
+func (c *Client) Get(ctx context.Context, ref Ref, key ...string) (json.RawMessage, error) {
+	var out json.RawMessage
+	path := ref.path(append([]string{"records"}, key...)...)
+	err := c.object(ctx, request{method: http.MethodGet, path: path, again: true}, &out)
+	return out, err
+}
+
+// RangeOptions say which keyed records are read, and how. Prefix, From and To
+// are keys as JSON arrays.
+type RangeOptions struct {
+	Prefix, From, To string
+	Reverse          bool
+	Where            string
+	Columns          []string
+	Limit            int64 // most records; 0: all
+}
+
+func (o RangeOptions) values() url.Values {
+	q := url.Values{}
+	for name, v := range map[string]string{
+		"prefix": o.Prefix, "from": o.From, "to": o.To, "where": o.Where, "columns": strings.Join(o.Columns, ","),
+	} {
+		if v != "" {
+			q.Set(name, v)
+		}
+	}
+	if o.Reverse {
+		q.Set("reverse", "true")
+	}
+	return q
+}
+
+// rangePage is how many records are asked for at a time.
+const rangePage = 1000
+
+// Range yields records in key order, page by page.
+func (c *Client) Range(ctx context.Context, ref Ref, o RangeOptions) iter.Seq2[json.RawMessage, error] {
+	return func(yield func(json.RawMessage, error) bool) {
+		q := o.values()
+		left := o.Limit
+		for {
+			page := int64(rangePage)
+			if o.Limit > 0 {
+				page = min(page, left)
+			}
+			q.Set("limit", strconv.FormatInt(page, 10))
+			var answer struct {
+				Records []json.RawMessage `json:"records"`
+				After   *string           `json:"after"`
+			}
+			if err := c.object(ctx, request{method: http.MethodGet, path: ref.path("records"), query: q, again: true}, &answer); err != nil {
+				yield(nil, err)
+				return
+			}
+			for _, rec := range answer.Records {
+				if !yield(rec, nil) {
+					return
+				}
+			}
+			left -= int64(len(answer.Records))
+			if answer.After == nil || o.Limit > 0 && left <= 0 {
+				return
+			}
+			q.Set("after", *answer.After)
+		}
+	}
+}
+
+// LogOptions say which changes are read. FromSeq, FromTime and Tail exclude
+// each other; with none the log is read from its beginning.
+type LogOptions struct {
+	FromSeq  *uint64
+	FromTime string
+	Tail     int64
+	Limit    int64
+	Desc     bool
+	Where    string
+	Follow   bool
+}
+
+// Log reads changes as NDJSON; the caller closes it.
+func (c *Client) Log(ctx context.Context, ref Ref, o LogOptions) (io.ReadCloser, error) {
+	q := url.Values{}
+	if o.FromSeq != nil {
+		q.Set("from_seq", strconv.FormatUint(*o.FromSeq, 10))
+	}
+	if o.Tail > 0 {
+		q.Set("tail", strconv.FormatInt(o.Tail, 10))
+	}
+	if o.Limit > 0 {
+		q.Set("limit", strconv.FormatInt(o.Limit, 10))
+	}
+	for name, v := range map[string]string{"from_time": o.FromTime, "where": o.Where} {
+		if v != "" {
+			q.Set(name, v)
+		}
+	}
+	if o.Desc {
+		q.Set("order", "desc")
+	}
+	if o.Follow {
+		q.Set("follow", "true")
+	}
+	resp, err := c.send(ctx, request{
+		method: http.MethodGet, path: ref.path("log"), query: q,
+		header: http.Header{"Accept": {NDJSON}},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read log of %s: %w", ref, err)
+	}
+	return resp.Body, nil
+}
+
+// WrittenMany is what a durable batch over many collections was given.
+type WrittenMany struct {
+	Collections []struct {
+		Collection string  `json:"collection"`
+		FirstSeq   *uint64 `json:"first_seq"`
+		LastSeq    *uint64 `json:"last_seq"`
+		Count      int     `json:"count"`
+	} `json:"collections"`
+	Count    int    `json:"count"`
+	Position string `json:"position"`
+	Replayed bool   `json:"replayed"`
+}
+
+// WriteMany writes one atomic batch over many collections of a tenant: NDJSON
+// lines {"collection","op","record"}. Of o, IdempotencyKey counts.
+func (c *Client) WriteMany(ctx context.Context, tenant string, body []byte, o WriteOptions) (WrittenMany, error) {
+	var out WrittenMany
+	if o.IdempotencyKey == "" {
+		o.IdempotencyKey = uuid.NewString()
+	}
+	err := c.object(ctx, request{
+		method: http.MethodPost, path: "/v1/tenants/" + url.PathEscape(tenant) + "/write", body: body, again: true,
+		header: http.Header{"Content-Type": {NDJSON}, "Idempotency-Key": {o.IdempotencyKey}},
+	}, &out)
+	return out, err
+}

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/dustin/go-humanize"
+	"github.com/goccy/go-yaml"
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"github.com/trinedb/trine/client"
+	"github.com/trinedb/trine/schema/definition"
+)
+
+func newApply(a *app) *cobra.Command {
+	var file string
+	var dryRun bool
+	cmd := &cobra.Command{
+		Use:   "apply -f FILE",
+		Short: "Create collections, or evolve them to what a file says",
+		Long: `Apply makes each collection of a YAML or JSON file what the file says: it
+creates it, or evolves its schema by Iceberg's rules. What is so already is
+left alone. A change that would break readers is refused.`,
+		Example: "  trine apply -f collections.yaml --dry-run\n  trine apply -f collections.yaml",
+		Args:    nArgs(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if file == "" {
+				return usage("apply: name the collection file with -f (- for standard input)")
+			}
+			return a.apply(cmd, file, dryRun)
+		},
+	}
+	cmd.Flags().StringVarP(&file, "file", "f", "", "collection file, - for standard input")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "tell what would be done, and do nothing")
+	return cmd
+}
+
+func (a *app) apply(cmd *cobra.Command, file string, dryRun bool) error {
+	in, err := openInput(cmd, file)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	data, err := io.ReadAll(in)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", file, err)
+	}
+	defs, err := definition.ParseFile(data)
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	c, err := a.client()
+	if err != nil {
+		return err
+	}
+	for _, d := range defs {
+		body, err := json.Marshal(d)
+		if err != nil {
+			return fmt.Errorf("encode %s: %w", d, err)
+		}
+		done, err := c.Apply(cmd.Context(), client.Ref{Tenant: d.Tenant, Collection: d.Collection}, body, dryRun)
+		if err != nil {
+			return fmt.Errorf("apply %s: %w", d, err)
+		}
+		if err := a.printApplied(cmd.OutOrStdout(), d.String(), done); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *app) printApplied(w io.Writer, name string, done client.Applied) error {
+	if a.asJSON {
+		return json.NewEncoder(w).Encode(struct {
+			Name string `json:"name"`
+			client.Applied
+		}{name, done})
+	}
+	if len(done.Steps) == 0 {
+		fmt.Fprintf(w, "%s: as it is\n", name)
+	}
+	for _, s := range done.Steps {
+		fmt.Fprintf(w, "%s: %s\n", name, strings.TrimSpace(strings.Join([]string{s.Kind, s.Field, s.Detail}, " ")))
+	}
+	return nil
+}
+
+func newLs(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:     "ls TENANT[/PREFIX]",
+		Short:   "List a tenant's collections",
+		Example: "  trine ls acme\n  trine ls acme/air",
+		Args:    nArgs(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			tenant, prefix, _ := strings.Cut(args[0], "/")
+			out := json.NewEncoder(cmd.OutOrStdout())
+			for col, err := range c.List(cmd.Context(), tenant, prefix) {
+				if err != nil {
+					return fmt.Errorf("list %s: %w", args[0], err)
+				}
+				if a.asJSON {
+					err = out.Encode(col)
+				} else {
+					_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s/%s\n", col.Tenant, col.Collection)
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+}
+
+func newDescribe(a *app) *cobra.Command {
+	var asFile bool
+	cmd := &cobra.Command{
+		Use:   "describe TENANT/COLLECTION",
+		Short: "Show a collection's schema, counts and how far each store is",
+		Args:  nArgs(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, ref, err := a.connect(args[0])
+			if err != nil {
+				return err
+			}
+			col, err := c.Describe(cmd.Context(), ref)
+			if err != nil {
+				return err
+			}
+			switch {
+			case asFile:
+				text, err := yaml.JSONToYAML(col.Definition)
+				if err != nil {
+					return fmt.Errorf("write definition: %w", err)
+				}
+				_, err = cmd.OutOrStdout().Write(text)
+				return err
+			case a.asJSON:
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(col)
+			}
+			printCollection(cmd.OutOrStdout(), col)
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asFile, "file", false, "print the collection file that gives this collection")
+	return cmd
+}
+
+func printCollection(w io.Writer, col client.Collection) {
+	kind := "append-only"
+	if col.Keyed {
+		kind = "keyed by " + strings.Join(col.Key, ", ")
+	}
+	fmt.Fprintf(w, "%s/%s: %s, %s rows, next seq %d, position %s\n\n",
+		col.Tenant, col.Collection, kind, humanize.Comma(col.Rows), col.NextSeq, col.Position)
+	fields := newTable(w, "id", "field", "type", "required", "doc")
+	for _, f := range col.Schema.Fields {
+		fields.AppendRow(table.Row{f.ID, f.Name, f.Type, f.Required, f.Doc})
+	}
+	fields.Render()
+	fmt.Fprintln(w)
+	stores := newTable(w, "store", "has changes below", "lacks", "oldest of them", "bytes")
+	for _, s := range []struct {
+		name string
+		client.StoreStatus
+	}{{"log", col.Log}, {"index", col.Index}, {"lake", col.Lake.StoreStatus}} {
+		stores.AppendRow(table.Row{s.name, s.NextSeq, s.LagChanges, fmt.Sprintf("%d ms", s.LagMS), humanize.IBytes(uint64(s.Bytes))})
+	}
+	stores.Render()
+	if col.Lake.Location != "" {
+		fmt.Fprintf(w, "\nIceberg table %s, snapshot %d, %d data files\n", col.Lake.Location, col.Lake.Snapshot, col.Lake.Files)
+	}
+}
+
+func newTable(w io.Writer, header ...any) table.Writer {
+	t := table.NewWriter()
+	t.SetOutputMirror(w)
+	t.SetStyle(table.StyleLight)
+	t.AppendHeader(header)
+	return t
+}
+
+func newDrop(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "drop TENANT/COLLECTION",
+		Short: "Remove a collection and all its records",
+		Args:  nArgs(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, ref, err := a.connect(args[0])
+			if err != nil {
+				return err
+			}
+			if err := c.Drop(cmd.Context(), ref); err != nil {
+				return err
+			}
+			if !a.asJSON {
+				fmt.Fprintf(cmd.OutOrStdout(), "%s is dropped\n", ref)
+			}
+			return nil
+		},
+	}
+}

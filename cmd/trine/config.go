@@ -1,0 +1,187 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/go-viper/mapstructure/v2"
+	goyaml "github.com/goccy/go-yaml"
+	"github.com/knadh/koanf/parsers/yaml"
+	"github.com/knadh/koanf/providers/confmap"
+	"github.com/knadh/koanf/providers/file"
+	"github.com/knadh/koanf/providers/posflag"
+	"github.com/knadh/koanf/v2"
+	"github.com/spf13/pflag"
+)
+
+// config is what a server runs with: defaults, then a YAML file, then the
+// environment (TRINE_ and the key in capitals), then flags.
+type config struct {
+	Data            string        `koanf:"data" yaml:"data"`
+	Listen          string        `koanf:"listen" yaml:"listen"`
+	Tokens          []string      `koanf:"tokens" yaml:"tokens"`
+	LogLevel        slog.Level    `koanf:"log_level" yaml:"log_level"`
+	LogFormat       string        `koanf:"log_format" yaml:"log_format"`
+	Linger          time.Duration `koanf:"linger" yaml:"linger"`
+	ChunkBytes      int           `koanf:"chunk_bytes" yaml:"chunk_bytes"`
+	FlushBytes      int64         `koanf:"flush_bytes" yaml:"flush_bytes"`
+	FlushDeadline   time.Duration `koanf:"flush_deadline" yaml:"flush_deadline"`
+	MinFreeBytes    int64         `koanf:"min_free_bytes" yaml:"min_free_bytes"`
+	ShutdownTimeout time.Duration `koanf:"shutdown_timeout" yaml:"shutdown_timeout"`
+}
+
+// defaultListen is loopback: a server that others can reach is somebody's
+// decision.
+const defaultListen = "127.0.0.1:7744"
+
+var configDefaults = map[string]any{
+	"data": "trine-data", "listen": defaultListen, "tokens": []string{},
+	"log_level": "info", "log_format": "text",
+	"linger": "1ms", "chunk_bytes": 1 << 20,
+	"flush_bytes": 32 << 20, "flush_deadline": "10s",
+	"min_free_bytes": 512 << 20, "shutdown_timeout": "30s",
+}
+
+// configHelp says what each key is for; it is also what flags there are.
+var configHelp = []struct{ key, help string }{
+	{"data", "data directory"},
+	{"listen", "address to listen on, HOST:PORT; port 0 takes a free one"},
+	{"tokens", "bearer tokens that are let in; none: everybody"},
+	{"log_level", "debug, info, warn or error"},
+	{"log_format", "text or json"},
+	{"linger", "longest that a batch waits to share a chunk"},
+	{"chunk_bytes", "size that closes a chunk"},
+	{"flush_bytes", "bytes of changes that make a table worth a commit at once"},
+	{"flush_deadline", "longest that loading a table waits for its flush"},
+	{"min_free_bytes", "free disk space below which writes are refused; negative: never"},
+	{"shutdown_timeout", "longest that a shutdown waits for requests and stores"},
+}
+
+// addConfigFlags adds a flag for each key, with dashes.
+func addConfigFlags(f *pflag.FlagSet) {
+	for _, c := range configHelp {
+		name := flagName(c.key)
+		switch v := configDefaults[c.key].(type) {
+		case int:
+			f.Int(name, v, c.help)
+		case []string:
+			f.StringSlice(name, v, c.help)
+		case string:
+			f.String(name, v, c.help)
+		}
+	}
+}
+
+func flagName(key string) string { return strings.ReplaceAll(key, "_", "-") }
+
+// clientVars are variables that are not settings of a server: those of the client
+// commands, of --config, and of the interop suite.
+var clientVars = map[string]bool{"server": true, "token": true, "config": true, "bin": true, "flights": true}
+
+// loadConfig joins the layers; an unknown key in any of them is an error.
+func loadConfig(path string, environ []string, flags *pflag.FlagSet) (config, error) {
+	k := koanf.New(".")
+	if err := k.Load(confmap.Provider(configDefaults, ""), nil); err != nil {
+		return config{}, fmt.Errorf("config defaults: %w", err)
+	}
+	if path != "" {
+		if err := k.Load(file.Provider(path), yaml.Parser()); err != nil {
+			return config{}, fmt.Errorf("config file %s: %w", path, err)
+		}
+	}
+	if err := k.Load(confmap.Provider(fromEnv(environ), ""), nil); err != nil {
+		return config{}, fmt.Errorf("config environment: %w", err)
+	}
+	known := posflag.ProviderWithFlag(flags, ".", k, func(f *pflag.Flag) (string, any) {
+		key := strings.ReplaceAll(f.Name, "-", "_")
+		if _, ok := configDefaults[key]; !ok {
+			return "", nil
+		}
+		return key, posflag.FlagVal(flags, f)
+	})
+	if err := k.Load(known, nil); err != nil {
+		return config{}, fmt.Errorf("config flags: %w", err)
+	}
+	if err := checkKeys(k); err != nil {
+		return config{}, err
+	}
+	return decodeConfig(k)
+}
+
+func fromEnv(environ []string) map[string]any {
+	out := map[string]any{}
+	for _, kv := range environ {
+		name, value, _ := strings.Cut(kv, "=")
+		key, ok := strings.CutPrefix(name, "TRINE_")
+		if key = strings.ToLower(key); ok && !clientVars[key] {
+			out[key] = value
+		}
+	}
+	return out
+}
+
+func checkKeys(k *koanf.Koanf) error {
+	var unknown []string
+	for _, key := range k.Keys() {
+		if _, ok := configDefaults[key]; !ok {
+			unknown = append(unknown, key)
+		}
+	}
+	if len(unknown) == 0 {
+		return nil
+	}
+	known := make([]string, 0, len(configHelp))
+	for _, c := range configHelp {
+		known = append(known, c.key)
+	}
+	sort.Strings(unknown)
+	return usage("config: unknown key %s; the keys are %s", strings.Join(unknown, ", "), strings.Join(known, ", "))
+}
+
+func decodeConfig(k *koanf.Koanf) (config, error) {
+	var c config
+	err := k.UnmarshalWithConf("", &c, koanf.UnmarshalConf{DecoderConfig: &mapstructure.DecoderConfig{
+		Result: &c, TagName: "koanf", WeaklyTypedInput: true,
+		DecodeHook: mapstructure.ComposeDecodeHookFunc(
+			mapstructure.StringToTimeDurationHookFunc(),
+			mapstructure.TextUnmarshallerHookFunc(),
+			mapstructure.StringToSliceHookFunc(","),
+		),
+	}})
+	if err != nil {
+		return c, usageError{fmt.Errorf("config: %w", err)}
+	}
+	switch {
+	case c.Data == "":
+		return c, usage("config: data: name a directory")
+	case c.Linger < 0 || c.FlushDeadline <= 0 || c.ShutdownTimeout <= 0:
+		return c, usage("config: linger, flush_deadline and shutdown_timeout are times above 0, as 10s")
+	case c.ChunkBytes < 4<<10 || c.ChunkBytes > 64<<20:
+		return c, usage("config: chunk_bytes %d: want 4096 to 67108864", c.ChunkBytes)
+	case c.FlushBytes < 1<<10:
+		return c, usage("config: flush_bytes %d: want at least 1024", c.FlushBytes)
+	}
+	return c, choice("log-format", c.LogFormat, "text", "json")
+}
+
+// logger writes what happens to stderr.
+func (c config) logger() *slog.Logger {
+	o := &slog.HandlerOptions{Level: c.LogLevel}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(os.Stderr, o))
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, o))
+}
+
+// print is the config in force, tokens hidden.
+func (c config) print() (string, error) {
+	for i := range c.Tokens {
+		c.Tokens[i] = "(hidden)"
+	}
+	text, err := goyaml.Marshal(c)
+	return string(text), err
+}

@@ -1,0 +1,286 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"path/filepath"
+	stdsync "sync"
+	"testing"
+	"time"
+
+	"github.com/trinedb/trine/client"
+)
+
+var (
+	kills    = flag.Int("kills", 8, "how often the kill test kills a server")
+	killSeed = flag.Uint64("killseed", 0, "seed of the kill test; 0: a new one")
+)
+
+// killWriters is how many writers run at the same time in the kill test, each
+// on keys of its own.
+const killWriters = 4
+
+const killCollections = `{"tenant":"crash","collection":"%s","fields":[
+	{"name":"id","type":"string","required":true},{"name":"n","type":"long"},{"name":"pad","type":"string"}]%s}`
+
+// TestKill kills a server at random moments under concurrent writers, again
+// and again. After each restart every store must agree (trine verify), and
+// every acknowledged write must be there, once: keyed rows by value, appended
+// rows by seq. A write whose outcome is unknown is sent again with its
+// idempotency key, and must then be there once as well.
+func TestKill(t *testing.T) {
+	seed := *killSeed
+	if seed == 0 {
+		seed = uint64(time.Now().UnixNano())
+	}
+	t.Logf("-kills=%d -killseed=%d", *kills, seed)
+	k := &killTest{t: t, dir: filepath.Join(t.TempDir(), "data"), random: rand.New(rand.NewPCG(seed, 0))}
+	for w := range killWriters {
+		k.writers = append(k.writers, &killWriter{id: w, rows: map[string]*int64{}, events: map[uint64]string{}})
+	}
+	k.create()
+	for round := range *kills {
+		k.round(round)
+	}
+	total := 0
+	for _, w := range k.writers {
+		total += w.acked
+	}
+	t.Logf("%d kills, %d acknowledged batches, none lost, none doubled", *kills, total)
+}
+
+type killTest struct {
+	t       *testing.T
+	dir     string
+	random  *rand.Rand
+	writers []*killWriter
+}
+
+// killWriter is one writer and what it knows to be true.
+type killWriter struct {
+	id      int
+	n       int64
+	acked   int
+	rows    map[string]*int64 // key → n acknowledged last; nil: deleted
+	events  map[uint64]string // seq → id acknowledged
+	pending *killWrite        // sent, outcome unknown
+}
+
+// killWrite is one atomic batch: events appended, keyed rows set and deleted.
+type killWrite struct {
+	idempotency string
+	body        []byte
+	set         map[string]int64
+	gone        []string
+	event       string
+}
+
+func (k *killTest) create() {
+	p := serveProcess(k.t, k.dir)
+	c := k.client(p)
+	for name, key := range map[string]string{"rows": `,"key":["id"],"options":{"lake":"pinned"}`, "events": ""} {
+		def := fmt.Sprintf(killCollections, name, key)
+		if _, err := c.Apply(k.t.Context(), client.Ref{Tenant: "crash", Collection: name}, []byte(def), false); err != nil {
+			k.t.Fatal(err)
+		}
+	}
+	if err := p.stop(); err != nil {
+		k.t.Fatalf("clean stop: %v", err)
+	}
+}
+
+func (k *killTest) client(p *process) *client.Client {
+	c, err := client.New(client.Options{Server: p.url, Retry: -1, HTTP: &http.Client{Transport: &http.Transport{}}})
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	return c
+}
+
+// round serves, lets the writers write, kills, and checks what is left.
+func (k *killTest) round(round int) {
+	p := serveProcess(k.t, k.dir, "--flush-bytes", "4096", "--log-level", "info")
+	ctx, cancel := context.WithCancel(k.t.Context())
+	var done stdsync.WaitGroup
+	for _, w := range k.writers {
+		done.Go(func() { w.run(ctx, k.client(p), rand.New(rand.NewPCG(k.seed(), uint64(w.id)))) })
+	}
+	done.Go(func() { k.loadTables(ctx, p) })
+	time.Sleep(time.Duration(20+k.randomN(400)) * time.Millisecond)
+	p.kill()
+	cancel()
+	done.Wait()
+	if out, code := trine(k.t, "verify", "--data", k.dir); code != exitOK {
+		k.t.Fatalf("round %d: verify ended with %d:\n%s", round, code, out)
+	}
+	k.check(round)
+}
+
+func (k *killTest) seed() uint64        { return k.random.Uint64() }
+func (k *killTest) randomN(n int) int64 { return int64(k.random.IntN(n)) }
+
+// loadTables loads tables as engines do, so that kills meet commits too.
+func (k *killTest) loadTables(ctx context.Context, p *process) {
+	for ctx.Err() == nil {
+		for _, name := range []string{"rows", "events"} {
+			req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url+"/iceberg/v1/namespaces/crash/tables/"+name, nil)
+			if err != nil {
+				return
+			}
+			if resp, err := http.DefaultClient.Do(req); err == nil {
+				resp.Body.Close()
+			}
+		}
+	}
+}
+
+// run writes until the server is gone.
+func (w *killWriter) run(ctx context.Context, c *client.Client, random *rand.Rand) {
+	for ctx.Err() == nil {
+		if w.pending == nil {
+			w.pending = w.next(random)
+		}
+		if err := w.send(ctx, c); err != nil {
+			return // the outcome is unknown until it is sent again
+		}
+	}
+}
+
+func (w *killWriter) next(random *rand.Rand) *killWrite {
+	w.n++
+	b := &killWrite{idempotency: fmt.Sprintf("w%d-%d", w.id, w.n), set: map[string]int64{}}
+	line := func(collection, op, record string) {
+		b.body = fmt.Appendf(b.body, `{"collection":%q,"op":%q,"record":%s}`+"\n", collection, op, record)
+	}
+	for _, i := range random.Perm(50)[:1+random.IntN(5)] {
+		key := fmt.Sprintf("w%d-k%d", w.id, i)
+		if random.IntN(4) == 0 {
+			b.gone = append(b.gone, key)
+			line("rows", "delete", fmt.Sprintf(`{"id":%q}`, key))
+			continue
+		}
+		b.set[key] = w.n
+		line("rows", "upsert", fmt.Sprintf(`{"id":%q,"n":%d,"pad":"%0*d"}`, key, w.n, random.IntN(200), 0))
+	}
+	b.event = fmt.Sprintf("w%d-e%d", w.id, w.n)
+	line("events", "insert", fmt.Sprintf(`{"id":%q,"n":%d}`, b.event, w.n))
+	return b
+}
+
+// send sends the pending batch and notes what its ack promises.
+func (w *killWriter) send(ctx context.Context, c *client.Client) error {
+	b := w.pending
+	done, err := c.WriteMany(ctx, "crash", b.body, client.WriteOptions{IdempotencyKey: b.idempotency})
+	if err != nil {
+		return err
+	}
+	for key, n := range b.set {
+		w.rows[key] = &n
+	}
+	for _, key := range b.gone {
+		w.rows[key] = nil
+	}
+	for _, part := range done.Collections {
+		if part.Collection == "events" && part.FirstSeq != nil {
+			w.events[*part.FirstSeq] = b.event
+		}
+	}
+	w.acked++
+	w.pending = nil
+	return nil
+}
+
+// check settles what is unknown and compares what is there with what was
+// acknowledged.
+func (k *killTest) check(round int) {
+	p := serveProcess(k.t, k.dir)
+	defer func() {
+		if err := p.stop(); err != nil {
+			k.t.Fatalf("round %d: clean stop: %v", round, err)
+		}
+	}()
+	c := k.client(p)
+	for _, w := range k.writers {
+		if w.pending == nil {
+			continue
+		}
+		if err := w.send(k.t.Context(), c); err != nil {
+			k.t.Fatalf("round %d: batch %s sent again: %v", round, w.pending.idempotency, err)
+		}
+	}
+	k.checkRows(round, c)
+	k.checkEvents(round, c)
+}
+
+func (k *killTest) checkRows(round int, c *client.Client) {
+	want := map[string]int64{}
+	for _, w := range k.writers {
+		for key, n := range w.rows {
+			if n != nil {
+				want[key] = *n
+			}
+		}
+	}
+	for rec, err := range c.Range(k.t.Context(), client.Ref{Tenant: "crash", Collection: "rows"}, client.RangeOptions{}) {
+		if err != nil {
+			k.t.Fatalf("round %d: range: %v", round, err)
+		}
+		var row struct {
+			ID string
+			N  int64
+		}
+		if err := json.Unmarshal(rec, &row); err != nil {
+			k.t.Fatal(err)
+		}
+		if n, ok := want[row.ID]; !ok || n != row.N {
+			k.t.Fatalf("round %d: row %s is %d, acknowledged %d (%v)", round, row.ID, row.N, n, ok)
+		}
+		delete(want, row.ID)
+	}
+	if len(want) > 0 {
+		k.t.Fatalf("round %d: acknowledged rows are lost: %v", round, want)
+	}
+}
+
+func (k *killTest) checkEvents(round int, c *client.Client) {
+	want := map[string]uint64{}
+	for _, w := range k.writers {
+		for seq, id := range w.events {
+			want[id] = seq
+		}
+	}
+	body, err := c.Log(k.t.Context(), client.Ref{Tenant: "crash", Collection: "events"}, client.LogOptions{FromSeq: new(uint64), Limit: 1_000_000})
+	if err != nil {
+		k.t.Fatalf("round %d: log: %v", round, err)
+	}
+	defer body.Close()
+	next := uint64(0)
+	lines := bufio.NewScanner(body)
+	for lines.Scan() {
+		var ch struct {
+			Seq    uint64
+			Record struct{ ID string }
+		}
+		if err := errors.Join(json.Unmarshal(lines.Bytes(), &ch)); err != nil {
+			k.t.Fatal(err)
+		}
+		if ch.Seq != next {
+			k.t.Fatalf("round %d: seq %d follows %d", round, ch.Seq, next)
+		}
+		next++
+		seq, ok := want[ch.Record.ID]
+		if !ok || seq != ch.Seq {
+			k.t.Fatalf("round %d: event %s at seq %d: acknowledged at %d (%v)", round, ch.Record.ID, ch.Seq, seq, ok)
+		}
+		delete(want, ch.Record.ID)
+	}
+	if len(want) > 0 {
+		k.t.Fatalf("round %d: acknowledged events are lost: %v", round, want)
+	}
+}

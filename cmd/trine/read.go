@@ -1,0 +1,137 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/trinedb/trine/client"
+)
+
+func newGet(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:     "get TENANT/COLLECTION KEY…",
+		Short:   "Read one record by its whole key",
+		Example: "  trine get acme/airports SEA\n  trine get acme/weather Seattle 2012-01-01",
+		Args:    nArgs(2, 34),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, ref, err := a.connect(args[0])
+			if err != nil {
+				return err
+			}
+			rec, err := c.Get(cmd.Context(), ref, args[1:]...)
+			if err != nil {
+				return err
+			}
+			return printLine(cmd.OutOrStdout(), rec)
+		},
+	}
+}
+
+func printLine(w io.Writer, rec json.RawMessage) error {
+	_, err := w.Write(append(rec, '\n'))
+	return err
+}
+
+func newRange(a *app) *cobra.Command {
+	var o client.RangeOptions
+	var format string
+	cmd := &cobra.Command{
+		Use:   "range TENANT/COLLECTION",
+		Short: "Read records in key order",
+		Long:  "Range reads keyed records in key order. Keys are JSON arrays of leading key parts.",
+		Example: `  trine range acme/weather --prefix '["Seattle"]' --limit 10
+  trine range acme/airports --from '["S"]' --to '["T"]' --where "state = 'WA'" --reverse`,
+		Args: nArgs(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			name, err := outputFormat(cmd, a, format, "table", "ndjson", "csv")
+			if err != nil {
+				return err
+			}
+			c, ref, err := a.connect(args[0])
+			if err != nil {
+				return err
+			}
+			out := newRecordWriter(cmd.OutOrStdout(), name)
+			for rec, err := range c.Range(cmd.Context(), ref, o) {
+				if err != nil {
+					return err
+				}
+				if err := out.write(rec); err != nil {
+					return err
+				}
+			}
+			return out.close()
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.Prefix, "prefix", "", `keys that begin with these parts, as '["Seattle"]'`)
+	f.StringVar(&o.From, "from", "", "first key, inclusive")
+	f.StringVar(&o.To, "to", "", "last key, exclusive")
+	f.BoolVar(&o.Reverse, "reverse", false, "highest key first")
+	f.StringVar(&o.Where, "where", "", "SQL predicate")
+	f.StringSliceVar(&o.Columns, "columns", nil, "columns, comma-separated; default all")
+	f.Int64Var(&o.Limit, "limit", 0, "most records; 0: all")
+	formatFlag(cmd, &format, "table, ndjson or csv")
+	return cmd
+}
+
+func newLog(a *app) *cobra.Command {
+	var o client.LogOptions
+	var fromSeq uint64
+	cmd := &cobra.Command{
+		Use:   "log TENANT/COLLECTION",
+		Short: "Read the changes of a collection, or follow them",
+		Example: `  trine log acme/airports --tail 5
+  trine log acme/airports --follow --tail 1
+  trine log acme/flights --from-time 2026-01-01T00:00:00Z --limit 100`,
+		Args: nArgs(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("from-seq") {
+				o.FromSeq = &fromSeq
+			}
+			c, ref, err := a.connect(args[0])
+			if err != nil {
+				return err
+			}
+			body, err := c.Log(cmd.Context(), ref, o)
+			if err != nil {
+				return err
+			}
+			defer body.Close()
+			if _, err := io.Copy(cmd.OutOrStdout(), body); err != nil && cmd.Context().Err() == nil {
+				return fmt.Errorf("read log of %s: %w", ref, err)
+			}
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.Uint64Var(&fromSeq, "from-seq", 0, "first seq")
+	f.StringVar(&o.FromTime, "from-time", "", "first commit time, RFC 3339")
+	f.Int64Var(&o.Tail, "tail", 0, "the newest N changes")
+	f.Int64Var(&o.Limit, "limit", 0, "most changes; 0: the server's default")
+	f.BoolVar(&o.Desc, "desc", false, "newest first")
+	f.StringVar(&o.Where, "where", "", "SQL predicate")
+	f.BoolVar(&o.Follow, "follow", false, "wait for more, until interrupted")
+	cmd.MarkFlagsMutuallyExclusive("from-seq", "from-time", "tail")
+	cmd.MarkFlagsMutuallyExclusive("desc", "follow")
+	return cmd
+}
+
+func formatFlag(cmd *cobra.Command, format *string, choices string) {
+	cmd.Flags().StringVar(format, "format", "", choices+"; default table on a terminal, else ndjson")
+}
+
+// outputFormat is what --format says, or what suits where the output goes.
+func outputFormat(cmd *cobra.Command, a *app, format string, allowed ...string) (string, error) {
+	switch {
+	case format != "":
+		return format, choice("format", format, allowed...)
+	case isTerminal(cmd.OutOrStdout()) && !a.asJSON:
+		return "table", nil
+	default:
+		return "ndjson", nil
+	}
+}

@@ -1,0 +1,134 @@
+package node
+
+import (
+	"context"
+	"iter"
+	"path/filepath"
+
+	"github.com/trinedb/trine/arrowhttp"
+	"github.com/trinedb/trine/internal/query"
+	"github.com/trinedb/trine/internal/registry"
+	"github.com/trinedb/trine/kvindex"
+	"github.com/trinedb/trine/schema"
+	"github.com/trinedb/trine/sync"
+)
+
+// Backend is the node as the HTTP surface sees it.
+func (n *Node) Backend() arrowhttp.Backend {
+	return arrowhttp.Backend{
+		Collections: collections{n.Registry, n},
+		Schemas:     n.Registry,
+		Writer:      writes{n},
+		Reader:      reads{n},
+		Changes:     changes{n.Engine},
+		Scanner:     scans{n.Engine},
+		Describer:   describes{n.Engine},
+		Positions:   positions{n.Engine},
+		Verifier:    verifies{n},
+	}
+}
+
+// SpoolDir is where the HTTP surface may keep what it is serving.
+func (n *Node) SpoolDir() string { return filepath.Join(n.opts.Data, "tmp") }
+
+// Ready reports why the node cannot serve writes and fresh reads, if so.
+func (n *Node) Ready(context.Context) error { return n.Engine.Err() }
+
+type collections struct {
+	*registry.Registry
+	n *Node
+}
+
+// Drop ends the collection and lets its table go. The index's space comes back
+// by itself, as the drop is in the log.
+func (c collections) Drop(ctx context.Context, tenant, name string) error {
+	dropped, err := c.Registry.Drop(ctx, tenant, name)
+	if err != nil {
+		return err
+	}
+	if err := c.n.lake.Drop(ctx, dropped); err != nil {
+		// The collection is gone; its files are orphans and cost space only.
+		c.n.opts.Logger.Warn("table of a dropped collection is left behind", "collection", dropped.String(), "error", err)
+	}
+	return nil
+}
+
+type reads struct{ n *Node }
+
+func (r reads) Get(ctx context.Context, c *schema.Collection, key []byte) ([]byte, bool, error) {
+	return r.n.index.Get(ctx, c.Instance, key)
+}
+
+func (r reads) Lookup(ctx context.Context, c *schema.Collection, keys [][]byte, fn func(i int, row []byte) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var failed error
+	err := r.n.index.GetMany(ctx, c.Instance, keys, func(i int, row []byte) {
+		if failed != nil || row == nil {
+			return
+		}
+		if failed = fn(i, row); failed != nil {
+			cancel()
+		}
+	})
+	if failed != nil {
+		return failed
+	}
+	return err
+}
+
+func (r reads) Range(ctx context.Context, c *schema.Collection, k arrowhttp.KeyRange, fn func(key, row []byte) (bool, error)) error {
+	return r.n.index.Range(ctx, c.Instance, kvindex.KeyRange(k), fn)
+}
+
+type changes struct{ *sync.Engine }
+
+func (c changes) Read(ctx context.Context, coll *schema.Collection, r arrowhttp.ChangesRequest) iter.Seq2[schema.Change, error] {
+	return c.Changes(ctx, coll, sync.ChangesRequest(r))
+}
+
+func (c changes) SeqAt(ctx context.Context, coll *schema.Collection, micros int64) (schema.Seq, error) {
+	return c.Engine.SeqAt(ctx, coll, micros)
+}
+
+type scans struct{ *sync.Engine }
+
+func (s scans) Scan(ctx context.Context, c *schema.Collection, q query.Scan) (*arrowhttp.ScanStream, error) {
+	scan, err := s.Engine.Scan(ctx, c, q)
+	if err != nil {
+		return nil, err
+	}
+	return &arrowhttp.ScanStream{
+		Schema: scan.Schema, Position: scan.Position, SnapshotID: scan.SnapshotID, Batches: scan.Batches,
+		Close: func() error { return nil }, // nothing is deleted under a scan yet
+	}, nil
+}
+
+type describes struct{ *sync.Engine }
+
+func (d describes) Describe(ctx context.Context, c *schema.Collection) (arrowhttp.Status, error) {
+	s, err := d.Engine.Describe(ctx, c)
+	if err != nil {
+		return arrowhttp.Status{}, err
+	}
+	return arrowhttp.Status{
+		Rows: s.Rows, NextSeq: s.NextSeq, Position: s.Position,
+		Log: storeStatus(s.Log), Index: storeStatus(s.Index),
+		Lake: arrowhttp.LakeStatus{
+			StoreStatus: storeStatus(s.Lake.StoreStatus),
+			Location:    s.Lake.Location, SnapshotID: s.Lake.SnapshotID, Files: s.Lake.Files,
+		},
+	}, nil
+}
+
+func storeStatus(s sync.StoreStatus) arrowhttp.StoreStatus {
+	return arrowhttp.StoreStatus{NextSeq: s.NextSeq, Bytes: s.Bytes, LagMicros: s.Lag.Microseconds()}
+}
+
+type positions struct{ *sync.Engine }
+
+func (p positions) Current(string) schema.Position { return p.Position() }
+
+func (p positions) Wait(ctx context.Context, _ string, pos schema.Position) error {
+	return p.Engine.Wait(ctx, pos)
+}

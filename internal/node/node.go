@@ -1,0 +1,227 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	stdsync "sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/trinedb/trine/ingest"
+	"github.com/trinedb/trine/internal/blob"
+	"github.com/trinedb/trine/internal/registry"
+	"github.com/trinedb/trine/kvindex"
+	"github.com/trinedb/trine/lakehouse"
+	"github.com/trinedb/trine/log"
+	"github.com/trinedb/trine/schema"
+	"github.com/trinedb/trine/sync"
+)
+
+// Options say which data directory is run, and how. Data is needed.
+type Options struct {
+	// Data is the data directory; it is made when missing.
+	Data string
+
+	// MustExist refuses a data directory that is not there, rather than making
+	// an empty one.
+	MustExist bool
+
+	// Linger, ChunkBytes: see log.Options. FlushBytes: see sync.Options.
+	Linger     time.Duration
+	ChunkBytes int
+	FlushBytes int64
+	// MinFreeBytes is the free space of the disk below which writes are
+	// refused; see kvindex.Options.
+	MinFreeBytes int64
+	// FlushDeadline is how long loading a table waits for its flush. Past it
+	// the last snapshot is answered. Default 10 s.
+	FlushDeadline time.Duration
+
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
+	Now        func() time.Time
+}
+
+func (o *Options) setDefaults() {
+	if o.FlushDeadline == 0 {
+		o.FlushDeadline = 10 * time.Second
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+}
+
+// Node is a running Trine. It is safe for concurrent use.
+type Node struct {
+	Registry *registry.Registry
+	Engine   *sync.Engine
+	Writer   *ingest.Writer
+
+	opts    Options
+	lock    *dirLock
+	chunks  *blob.Dir
+	objects *blob.Dir
+	index   *kvindex.Index
+	channel *log.Channel
+	lake    *lakehouse.Lake
+
+	closeOnce stdsync.Once
+	closeErr  error
+}
+
+// Open starts a node. It replays what the index lacks before it returns, all
+// of the log if there is no index.
+func Open(ctx context.Context, o Options) (*Node, error) {
+	o.setDefaults()
+	dir, err := filepath.Abs(o.Data)
+	if err != nil {
+		return nil, fmt.Errorf("data directory %q: %w", o.Data, err)
+	}
+	o.Data = dir
+	n := &Node{opts: o}
+	if err := n.open(ctx); err != nil {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		return nil, errors.Join(fmt.Errorf("open %s: %w", dir, err), n.Close(closing))
+	}
+	return n, nil
+}
+
+func (n *Node) open(ctx context.Context) (err error) {
+	if n.opts.MustExist {
+		if _, err := os.Stat(filepath.Join(n.opts.Data, "log")); err != nil {
+			return fmt.Errorf("not a data directory: %w", err)
+		}
+	}
+	if err = os.MkdirAll(n.SpoolDir(), 0o755); err != nil {
+		return err
+	}
+	if n.lock, err = lockDir(n.opts.Data); err != nil {
+		return err
+	}
+	if n.chunks, err = blob.OpenDir(filepath.Join(n.opts.Data, "log"), blob.DirOptions{}); err != nil {
+		return err
+	}
+	if n.objects, err = blob.OpenDir(filepath.Join(n.opts.Data, "lake"), blob.DirOptions{}); err != nil {
+		return err
+	}
+	if n.index, err = n.openIndex(); err != nil {
+		return err
+	}
+	if n.channel, err = n.openChannel(ctx); err != nil {
+		return err
+	}
+	return n.openRooms()
+}
+
+// openIndex opens Badger, or starts it anew if it is damaged: it is a function
+// of the log.
+func (n *Node) openIndex() (*kvindex.Index, error) {
+	o := kvindex.Options{
+		Dir: filepath.Join(n.opts.Data, "kvindex"), MinFreeBytes: n.opts.MinFreeBytes,
+		Logger: n.opts.Logger, Now: n.opts.Now,
+	}
+	index, err := kvindex.Open(o)
+	if !errors.Is(err, schema.ErrCorrupt) {
+		return index, err
+	}
+	n.opts.Logger.Warn("index is damaged and is built anew from the log", "error", err)
+	if err := os.RemoveAll(o.Dir); err != nil {
+		return nil, fmt.Errorf("remove damaged index: %w", err)
+	}
+	return kvindex.Open(o)
+}
+
+func (n *Node) openChannel(ctx context.Context) (*log.Channel, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	replayed := 0
+	channel, err := log.Open(ctx, log.Options{
+		Store: n.chunks, WriterID: writerID(host, os.Getpid()),
+		State: n.index, Stager: n.index, Applied: n.index.Applied(),
+		CatchUp: func(ctx context.Context, c *schema.Chunk) error {
+			replayed++
+			return sync.ApplyChunk(ctx, n.index, registry.DroppedInstance, c)
+		},
+		MaxChunkBytes: n.opts.ChunkBytes, Linger: n.opts.Linger,
+		Logger: n.opts.Logger, Registerer: n.opts.Registerer, Now: n.opts.Now,
+	})
+	if err == nil && replayed > 0 {
+		n.opts.Logger.Info("index caught up with the log", "chunks", replayed)
+	}
+	return channel, err
+}
+
+// writerID is what the log's head says of its owner: for people only.
+func writerID(host string, pid int) string {
+	return fmt.Sprintf("%.32s/%d", host, pid)
+}
+
+func (n *Node) openRooms() (err error) {
+	n.lake, err = lakehouse.Open(lakehouse.Options{
+		Objects: n.objects, BaseURI: "file://" + filepath.Join(n.opts.Data, "lake"),
+		Logger: n.opts.Logger, Now: n.opts.Now,
+	})
+	if err != nil {
+		return err
+	}
+	n.Registry, err = registry.New(registry.Options{Store: definitions{n}, Now: n.opts.Now})
+	if err != nil {
+		return err
+	}
+	n.Engine, err = sync.Open(sync.Options{
+		Log: n.channel, Index: n.index, Lake: n.lake, Catalog: n.Registry, Dropped: registry.DroppedInstance,
+		FlushBytes: n.opts.FlushBytes,
+		Logger:     n.opts.Logger, Registerer: n.opts.Registerer, Now: n.opts.Now,
+	})
+	if err != nil {
+		return err
+	}
+	n.Writer, err = n.newWriter()
+	return err
+}
+
+// Close stops the node; what was acknowledged is durable before and after. The
+// caller has stopped taking requests. It may be called twice.
+func (n *Node) Close(ctx context.Context) error {
+	n.closeOnce.Do(func() { n.closeErr = n.close(ctx) })
+	return n.closeErr
+}
+
+func (n *Node) close(ctx context.Context) error {
+	var errs []error
+	// The log first: it refuses new batches and makes the queued ones durable,
+	// and its readers see it end.
+	if n.channel != nil {
+		errs = append(errs, n.channel.Close(ctx))
+	}
+	// Then what reads the log and writes the other two.
+	if n.Engine != nil {
+		errs = append(errs, n.Engine.Close(ctx))
+	}
+	// The index last of the stores: both write to it.
+	if n.index != nil {
+		errs = append(errs, n.index.Close(ctx))
+	}
+	if n.objects != nil {
+		errs = append(errs, n.objects.Close())
+	}
+	if n.chunks != nil {
+		errs = append(errs, n.chunks.Close())
+	}
+	// The lock when nothing of the directory is open any more.
+	if n.lock != nil {
+		errs = append(errs, n.lock.release())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,157 @@
+package sync
+
+import (
+	"context"
+	"errors"
+	"iter"
+
+	"github.com/trinedb/trine/kvindex"
+	"github.com/trinedb/trine/schema"
+)
+
+// ChangesRequest says which changes of a log, and in which order.
+type ChangesRequest struct {
+	From       schema.Seq // inclusive
+	To         schema.Seq // exclusive; not looked at with Follow
+	Descending bool       // from To-1 down to From; never with Follow
+	Follow     bool       // do not end, wait for more
+}
+
+// errEnough ends a walk whose reader has gone.
+var errEnough = errors.New("enough")
+
+// Changes yields changes of a collection's log; one error may come, last.
+func (e *Engine) Changes(ctx context.Context, c *schema.Collection, req ChangesRequest) iter.Seq2[schema.Change, error] {
+	return func(yield func(schema.Change, error) bool) {
+		emit := func(ch schema.Change) (bool, error) {
+			if !yield(ch, nil) {
+				return false, errEnough
+			}
+			return true, nil
+		}
+		var err error
+		switch {
+		case req.Follow:
+			err = e.follow(ctx, c.Instance, req.From, emit)
+		case req.Descending:
+			err = e.changesBackward(ctx, c.Instance, req.From, req.To, emit)
+		default:
+			_, err = e.changes(ctx, c.Instance, req.From, req.To, emit)
+		}
+		if err != nil && !errors.Is(err, errEnough) {
+			yield(schema.Change{}, err)
+		}
+	}
+}
+
+// follow reads what there is and then goes with the log, chunk by chunk. The
+// follower is placed before the first read, so nothing falls between the two.
+func (e *Engine) follow(ctx context.Context, inst schema.Instance, from schema.Seq, fn func(schema.Change) (bool, error)) error {
+	follower := e.log.Follow(e.log.Durable())
+	next, err := e.changes(ctx, inst, from, seqEnd, fn)
+	if err != nil {
+		return err
+	}
+	w := walk{next: next, to: seqEnd, fn: fn}
+	for {
+		chunk, err := follower.Next(ctx)
+		if err != nil {
+			return err
+		}
+		g, ok := chunk.Group(inst)
+		if !ok || g.NextSeq() <= w.next {
+			continue
+		}
+		if _, err := w.group(g, chunk.TimeMicros); err != nil {
+			return err
+		}
+	}
+}
+
+// changesBackward calls fn for from ≤ seq < to, newest first. The chunks that
+// the index lacks are few and in memory: they are passed first.
+func (e *Engine) changesBackward(ctx context.Context, inst schema.Instance, from, to schema.Seq, fn func(schema.Change) (bool, error)) error {
+	durable := e.log.Durable()
+	applied := e.index.Applied()
+	var recent []recentGroup
+	follower := e.log.Follow(applied)
+	for pos := applied; pos.Compare(durable) < 0; {
+		chunk, err := follower.Next(ctx)
+		if err != nil {
+			return err
+		}
+		pos = chunk.Position
+		if g, ok := chunk.Group(inst); ok {
+			recent = append(recent, recentGroup{g, chunk.TimeMicros})
+		}
+	}
+	w := backwalk{from: from, next: to, fn: fn}
+	for i := len(recent) - 1; i >= 0; i-- {
+		if more, err := w.group(recent[i].Group, recent[i].micros); err != nil || !more {
+			return err
+		}
+	}
+	return e.index.GroupsBackward(ctx, inst, w.next, func(ref kvindex.GroupRef) (bool, error) {
+		g, micros, err := e.log.Group(ctx, ref.Position, inst)
+		if err != nil {
+			return false, err
+		}
+		return w.group(g, micros)
+	})
+}
+
+type recentGroup struct {
+	schema.Group
+	micros int64
+}
+
+// backwalk passes the wanted changes of groups, newest first, each once.
+type backwalk struct {
+	from, next schema.Seq // next is the seq after the one to pass next
+	fn         func(schema.Change) (bool, error)
+}
+
+func (w *backwalk) group(g schema.Group, micros int64) (bool, error) {
+	for i := len(g.Records) - 1; i >= 0; i-- {
+		seq := g.FirstSeq + schema.Seq(i)
+		if seq >= w.next {
+			continue
+		}
+		if seq < w.from {
+			return false, nil
+		}
+		w.next = seq
+		if more, err := w.fn(schema.Change{Seq: seq, TimeMicros: micros, Record: g.Records[i]}); err != nil || !more {
+			return false, err
+		}
+	}
+	return w.next > w.from, nil
+}
+
+// NextSeq is the seq after a collection's newest durable change.
+func (e *Engine) NextSeq(ctx context.Context, c *schema.Collection) (schema.Seq, error) {
+	return e.log.NextSeq(ctx, c.Instance)
+}
+
+// SeqAt is the first seq committed at or after a time, or NextSeq. Commit
+// times never go back along a log, and are one per chunk.
+func (e *Engine) SeqAt(ctx context.Context, c *schema.Collection, micros int64) (schema.Seq, error) {
+	applied := e.index.Applied()
+	durable := e.log.Durable()
+	ref, ok, err := e.index.GroupAt(ctx, c.Instance, micros)
+	if err != nil || ok {
+		return ref.FirstSeq, err
+	}
+	follower := e.log.Follow(applied)
+	for pos := applied; pos.Compare(durable) < 0; {
+		chunk, err := follower.Next(ctx)
+		if err != nil {
+			return 0, err
+		}
+		pos = chunk.Position
+		if g, ok := chunk.Group(c.Instance); ok && chunk.TimeMicros >= micros {
+			return g.FirstSeq, nil
+		}
+	}
+	return e.log.NextSeq(ctx, c.Instance)
+}

@@ -1,0 +1,82 @@
+package sync
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/trinedb/trine/schema"
+)
+
+// Status is how a collection stands in each store.
+type Status struct {
+	Rows     int64 // live rows
+	NextSeq  schema.Seq
+	Position schema.Position
+	Log      StoreStatus
+	Index    StoreStatus
+	Lake     LakeStatus
+}
+
+// StoreStatus is how far one store has come and how much it holds.
+type StoreStatus struct {
+	NextSeq schema.Seq // it holds the changes below
+	Bytes   int64
+	Lag     time.Duration // age of the oldest change that it lacks
+}
+
+// LakeStatus is the lake's StoreStatus and where its table is.
+type LakeStatus struct {
+	StoreStatus
+	Location   string // "" while there is no table
+	SnapshotID int64
+	Files      int64
+}
+
+// Describe waits for the index to apply what is durable, so that its counts
+// are those of the position that it tells.
+func (e *Engine) Describe(ctx context.Context, c *schema.Collection) (Status, error) {
+	position := e.log.Durable()
+	if err := e.waitApplied(ctx, position); err != nil {
+		return Status{}, fmt.Errorf("describe %s: %w", c, err)
+	}
+	stats, err := e.index.Stats(ctx, c.Instance)
+	if err != nil {
+		return Status{}, fmt.Errorf("describe %s: %w", c, err)
+	}
+	s := Status{
+		Rows: stats.Rows, NextSeq: stats.NextSeq, Position: position,
+		Log:   StoreStatus{NextSeq: stats.NextSeq, Bytes: stats.LogBytes},
+		Index: StoreStatus{NextSeq: stats.NextSeq, Bytes: stats.Bytes},
+		Lake:  LakeStatus{StoreStatus: StoreStatus{NextSeq: stats.LakeSeq}},
+	}
+	if stats.NextSeq > stats.LakeSeq {
+		s.Lake.Lag = max(0, e.opts.Now().Sub(stats.TailSince))
+	}
+	snap, err := e.currentSnapshot(ctx, c)
+	if err != nil || snap == nil {
+		return s, err
+	}
+	s.Lake.Location, s.Lake.SnapshotID = snap.Location(), snap.ID()
+	s.Lake.NextSeq = snap.NextSeq()
+	s.Lake.Files, s.Lake.Bytes = int64(len(snap.Files())), snap.Bytes()
+	return s, nil
+}
+
+// waitApplied returns once the index has applied pos.
+func (e *Engine) waitApplied(ctx context.Context, pos schema.Position) error {
+	for {
+		moved := e.appliedMoved.wait()
+		if e.index.Applied().Compare(pos) >= 0 {
+			return nil
+		}
+		if err := e.Err(); err != nil {
+			return fmt.Errorf("index stopped: %w", err)
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for the index to apply %s: %w", pos, ctx.Err())
+		}
+	}
+}

@@ -1,0 +1,153 @@
+package sync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	stdsync "sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/trinedb/trine/kvindex"
+	"github.com/trinedb/trine/lakehouse"
+	"github.com/trinedb/trine/log"
+	"github.com/trinedb/trine/schema"
+)
+
+// Catalog finds definitions.
+type Catalog interface {
+	// ByInstance is the collection that has this instance; ErrNotFound once it
+	// was dropped.
+	ByInstance(ctx context.Context, inst schema.Instance) (*schema.Collection, error)
+	// Schema is the schema with that number.
+	Schema(ctx context.Context, id schema.SchemaID) (*schema.Schema, error)
+}
+
+// Options configure an Engine. Log, Index, Lake, Catalog and Dropped are
+// needed; the rest has defaults.
+type Options struct {
+	Log     *log.Channel
+	Index   *kvindex.Index
+	Lake    *lakehouse.Lake
+	Catalog Catalog
+	// Dropped tells whether a record of the registry's collection ends an
+	// instance, so that its space is taken back.
+	Dropped func(schema.Record) (schema.Instance, bool)
+
+	// FlushBytes is how many bytes of changes make a collection's table worth
+	// a commit at once. Default 32 MiB.
+	FlushBytes int64
+	// FoldBytes bounds the changes of a keyed collection that one commit or one
+	// scan folds in memory. Default 128 MiB.
+	FoldBytes int64
+	// FlushWorkers is how many tables are written at the same time. Default 1:
+	// a flush is bound by the processor, which the writers need too.
+	FlushWorkers int
+
+	Logger     *slog.Logger          // default slog.Default()
+	Registerer prometheus.Registerer // default none
+	Now        func() time.Time      // default time.Now
+}
+
+func (o *Options) setDefaults() {
+	if o.FlushBytes == 0 {
+		o.FlushBytes = 32 << 20
+	}
+	if o.FoldBytes == 0 {
+		o.FoldBytes = 128 << 20
+	}
+	if o.FlushWorkers == 0 {
+		o.FlushWorkers = 1
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+}
+
+// Engine runs the fan-out of one channel and reads across the stores. It is
+// safe for concurrent use.
+type Engine struct {
+	log     *log.Channel
+	index   *kvindex.Index
+	lake    *lakehouse.Lake
+	catalog Catalog
+	opts    Options
+	logger  *slog.Logger
+	metrics *metrics
+
+	tables       tableLocks
+	flusher      *flusher
+	appliedMoved broadcast // the index applied a chunk, or stopped
+
+	cancel context.CancelFunc
+	done   stdsync.WaitGroup
+
+	failMu  stdsync.Mutex
+	failure error // why the indexer stopped, if it did
+}
+
+// Open starts the fan-out. Close ends it.
+func Open(o Options) (*Engine, error) {
+	o.setDefaults()
+	m, err := newMetrics(o.Registerer)
+	if err != nil {
+		return nil, fmt.Errorf("open sync: register metrics: %w", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	e := &Engine{
+		log: o.Log, index: o.Index, lake: o.Lake, catalog: o.Catalog,
+		opts: o, logger: o.Logger, metrics: m, cancel: cancel,
+	}
+	e.flusher = newFlusher(e)
+	e.done.Add(2)
+	go func() { defer e.done.Done(); e.runIndexer(ctx) }()
+	go func() { defer e.done.Done(); e.flusher.run(ctx) }()
+	return e, nil
+}
+
+// Close stops the fan-out after what it has in hand. What the index or the
+// lake lack then, they are given at the next start. It may be called twice.
+func (e *Engine) Close(ctx context.Context) error {
+	e.cancel()
+	joined := make(chan struct{})
+	go func() { e.done.Wait(); close(joined) }()
+	select {
+	case <-joined:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("close sync: %w", ctx.Err())
+	}
+}
+
+// Err is why the fan-out stopped by itself, or nil while it runs.
+func (e *Engine) Err() error {
+	e.failMu.Lock()
+	defer e.failMu.Unlock()
+	return e.failure
+}
+
+func (e *Engine) fail(err error) {
+	e.failMu.Lock()
+	if e.failure == nil {
+		e.failure = err
+	}
+	e.failMu.Unlock()
+	e.appliedMoved.signal()
+}
+
+// Position is a position that every read begun from now on sees.
+func (e *Engine) Position() schema.Position { return e.log.Durable() }
+
+// Wait returns once Position is at least pos, or ErrUnavailable when ctx ends.
+func (e *Engine) Wait(ctx context.Context, pos schema.Position) error {
+	err := e.log.Wait(ctx, pos)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("wait for position %s, now at %s: %w", pos, e.log.Durable(), schema.ErrUnavailable)
+	}
+	return err
+}

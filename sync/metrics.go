@@ -1,0 +1,56 @@
+package sync
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/trinedb/trine/schema"
+)
+
+// metrics are the fan-out's figures; none is by collection.
+type metrics struct {
+	indexLag      prometheus.Gauge
+	indexedChunks prometheus.Counter
+	flushSeconds  prometheus.Histogram
+	flushedRows   prometheus.Counter
+	flushFailures prometheus.Counter
+	scans         prometheus.Counter
+}
+
+func newMetrics(r prometheus.Registerer) (*metrics, error) {
+	m := &metrics{
+		indexLag: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "trine_sync_index_lag_seconds", Help: "Age of the chunk that the index applied last, when it did."}),
+		indexedChunks: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "trine_sync_indexed_chunks_total", Help: "Chunks that the index applied."}),
+		flushSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "trine_sync_flush_seconds", Help: "Time of one commit to a table.",
+			Buckets: prometheus.ExponentialBuckets(0.002, 2, 16)}),
+		flushedRows: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "trine_sync_flushed_changes_total", Help: "Changes that reached the lake."}),
+		flushFailures: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "trine_sync_flush_failures_total", Help: "Commits to a table that failed and are tried again."}),
+		scans: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "trine_sync_scans_total", Help: "Scans begun."}),
+	}
+	if r == nil {
+		return m, nil
+	}
+	for _, c := range []prometheus.Collector{m.indexLag, m.indexedChunks, m.flushSeconds, m.flushedRows, m.flushFailures, m.scans} {
+		if err := r.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+func (m *metrics) applied(c *schema.Chunk, now time.Time) {
+	m.indexedChunks.Inc()
+	m.indexLag.Set(now.Sub(time.UnixMicro(c.TimeMicros)).Seconds())
+}
+
+func (m *metrics) flushed(changes int64, took time.Duration) {
+	m.flushedRows.Add(float64(changes))
+	m.flushSeconds.Observe(took.Seconds())
+}

@@ -1,0 +1,69 @@
+package sync
+
+import (
+	"context"
+	"fmt"
+	"iter"
+
+	"github.com/trinedb/trine/kvindex"
+	"github.com/trinedb/trine/lakehouse"
+	"github.com/trinedb/trine/schema"
+)
+
+// reconcile makes the index's places of rows those of the table's newest
+// snapshot. They differ when a crash came between the two, or when the index
+// or the table was lost; lock.pin is held exclusively.
+//
+// The places are read from the key columns of the live files. A key whose row
+// is no longer in the table keeps a stale place, which points at a row that a
+// position delete hides already, or at a file that the table no longer has:
+// deleting it once more changes nothing.
+func (e *Engine) reconcile(ctx context.Context, c *schema.Collection, snap *lakehouse.Snapshot) error {
+	stats, err := e.index.Stats(ctx, c.Instance)
+	if err != nil {
+		return fmt.Errorf("read index state: %w", err)
+	}
+	if snap == nil {
+		if stats.LakeSnapshot == 0 {
+			return nil
+		}
+		return fmt.Errorf("table of %s is gone, though the index knows its snapshot %d; stop the server, remove its kvindex directory and start again to rebuild both: %w",
+			c, stats.LakeSnapshot, schema.ErrCorrupt)
+	}
+	if stats.LakeSnapshot == snap.ID() && stats.LakeSeq == snap.NextSeq() {
+		return nil
+	}
+	flush := kvindex.Flush{LakeSeq: snap.NextSeq(), Snapshot: snap.ID()}
+	if !c.Schema.Keyed() {
+		return e.index.RecordFlush(ctx, c.Instance, flush)
+	}
+	e.logger.Info("places of rows are read from the table", "collection", c.String(), "snapshot", snap.ID())
+	var readErr error
+	flush.Set = e.placesInTable(ctx, c, snap, &readErr)
+	flush.Err = func() error { return readErr }
+	if err := e.index.RecordFlush(ctx, c.Instance, flush); err != nil {
+		return fmt.Errorf("record the places of rows: %w", err)
+	}
+	return nil
+}
+
+// placesInTable yields the key and place of each live row of snap. An error
+// ends it early and is left in failed.
+func (e *Engine) placesInTable(ctx context.Context, c *schema.Collection, snap *lakehouse.Snapshot, failed *error) iter.Seq2[[]byte, kvindex.Location] {
+	return func(yield func([]byte, kvindex.Location) bool) {
+		var key []byte
+		for _, file := range snap.Files() {
+			err := snap.ReadKeys(ctx, c.Schema, file.Ordinal, func(row uint32, parts []schema.Value) error {
+				key = c.Schema.AppendKeyParts(key[:0], parts)
+				if !yield(key, kvindex.Location{File: file.Ordinal, Row: row}) {
+					return context.Canceled
+				}
+				return nil
+			})
+			if err != nil {
+				*failed = fmt.Errorf("read keys of data file %d: %w", file.Ordinal, err)
+				return
+			}
+		}
+	}
+}

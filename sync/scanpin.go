@@ -1,0 +1,178 @@
+package sync
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/trinedb/trine/internal/query"
+	"github.com/trinedb/trine/lakehouse"
+	"github.com/trinedb/trine/schema"
+)
+
+// scanPin is what a scan reads: rows of snap with a seq below lakeTo and not
+// hidden, then the changes with from ≤ seq < to (folded, if keyed).
+type scanPin struct {
+	position schema.Position
+	snap     *lakehouse.Snapshot
+	lakeTo   schema.Seq
+	hide     map[uint32][]uint32
+	from, to schema.Seq
+	tail     *fold // nil for an append-only collection
+}
+
+// maxPinTries bounds how often a scan flushes a tail that is too long to fold.
+const maxPinTries = 4
+
+// lakeOffFold is how much more a collection without a table may fold in one
+// scan, as it cannot flush instead.
+const lakeOffFold = 8
+
+func (e *Engine) pinScan(ctx context.Context, c *schema.Collection, req query.Scan) (*scanPin, error) {
+	if req.Snapshot != 0 {
+		return e.pinSnapshot(ctx, c, req)
+	}
+	limit := e.opts.FoldBytes
+	if c.Options.Lake == schema.LakeOff {
+		limit *= lakeOffFold
+	}
+	for range maxPinTries {
+		p, err := e.pinOnce(ctx, c, req, limit)
+		if err != nil {
+			return nil, err
+		}
+		if p.tail == nil || p.tail.next >= p.to {
+			return p, nil
+		}
+		if c.Options.Lake == schema.LakeOff || req.AtSeq != nil {
+			return nil, fmt.Errorf("changes to fold hold more than %d bytes: %w", limit, schema.ErrTooLarge)
+		}
+		if _, err := e.Flush(ctx, c); err != nil {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("writers outrun the flushes that this scan needs: %w", schema.ErrOverloaded)
+}
+
+// pinOnce picks snapshot, changes and hidden rows that fit together.
+func (e *Engine) pinOnce(ctx context.Context, c *schema.Collection, req query.Scan, limit int64) (*scanPin, error) {
+	lock := e.tables.acquire(c.Instance)
+	defer e.tables.release(c.Instance)
+	snap, unlock, err := e.lockPinned(ctx, c, lock)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+
+	position, next, err := e.nextSeqAt(ctx, c.Instance)
+	if err != nil {
+		return nil, err
+	}
+	p := &scanPin{position: position, snap: snap, lakeTo: seqEnd, from: nextSeqOf(snap), to: next}
+	if req.AtSeq != nil {
+		if p.to, err = asOf(c, *req.AtSeq, next); err != nil {
+			return nil, err
+		}
+		p.cutLake(c)
+	}
+	if !c.Schema.Keyed() {
+		return p, nil
+	}
+	if p.tail, err = e.foldChanges(ctx, c.Instance, p.from, p.to, limit); err != nil || p.snap == nil {
+		return p, err
+	}
+	p.hide, err = e.locate(ctx, c, p.snap, p.tail.sortedKeys())
+	return p, err
+}
+
+// nextSeqAt is a position and the seq that inst's next change has at it: read
+// again while chunks come in between the two.
+func (e *Engine) nextSeqAt(ctx context.Context, inst schema.Instance) (schema.Position, schema.Seq, error) {
+	for {
+		position := e.log.Durable()
+		next, err := e.log.NextSeq(ctx, inst)
+		if err != nil || e.log.Durable() == position {
+			return position, next, err
+		}
+	}
+}
+
+// lockPinned holds lock.pin shared, with the index's places of rows those of
+// the newest snapshot.
+func (e *Engine) lockPinned(ctx context.Context, c *schema.Collection, lock *tableLock) (*lakehouse.Snapshot, func(), error) {
+	if c.Options.Lake == schema.LakeOff {
+		return nil, func() {}, nil
+	}
+	for {
+		lock.pin.RLock()
+		snap, err := e.currentSnapshot(ctx, c)
+		if err != nil {
+			lock.pin.RUnlock()
+			return nil, nil, err
+		}
+		stats, err := e.index.Stats(ctx, c.Instance)
+		if err != nil {
+			lock.pin.RUnlock()
+			return nil, nil, fmt.Errorf("read index state: %w", err)
+		}
+		if inStep(snap, stats.LakeSnapshot) {
+			return snap, lock.pin.RUnlock, nil
+		}
+		lock.pin.RUnlock()
+		lock.pin.Lock()
+		err = e.reconcile(ctx, c, snap)
+		lock.pin.Unlock()
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+}
+
+func inStep(snap *lakehouse.Snapshot, recorded int64) bool {
+	if snap == nil {
+		return recorded == 0
+	}
+	return snap.ID() == recorded
+}
+
+// asOf is the seq after the last that a scan at seq at sees.
+func asOf(c *schema.Collection, at, next schema.Seq) (schema.Seq, error) {
+	if at >= next {
+		return 0, fmt.Errorf("%w: %w", schema.ErrNotFound, &schema.FieldError{Field: "at_seq", Value: fmt.Sprint(at),
+			Rule: fmt.Sprintf("%s has changes below seq %d only", c, next)})
+	}
+	return at + 1, nil
+}
+
+// cutLake makes a pin that ends before its snapshot does. An append-only
+// table still serves, cut by seq; a keyed one no longer has the rows of then,
+// so the log is folded instead.
+func (p *scanPin) cutLake(c *schema.Collection) {
+	if p.snap == nil || p.to >= p.from {
+		return
+	}
+	if c.Schema.Keyed() {
+		p.snap, p.from = nil, 0
+		return
+	}
+	p.lakeTo, p.from = p.to, p.to
+}
+
+// pinSnapshot reads one snapshot of the table and no log.
+func (e *Engine) pinSnapshot(ctx context.Context, c *schema.Collection, req query.Scan) (*scanPin, error) {
+	if req.AtSeq != nil {
+		return nil, &schema.FieldError{Field: "snapshot", Rule: "a scan is at a seq or of a snapshot: leave out one of at_seq and snapshot"}
+	}
+	current, err := e.lake.Current(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	snap, err := current.At(ctx, req.Snapshot)
+	if err != nil {
+		return nil, err
+	}
+	p := &scanPin{position: snap.Position(), snap: snap, lakeTo: seqEnd}
+	if c.Schema.Keyed() {
+		p.tail = &fold{}
+	}
+	return p, nil
+}

@@ -1,0 +1,86 @@
+package sync
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/trinedb/trine/kvindex"
+	"github.com/trinedb/trine/schema"
+)
+
+// seqEnd is after every seq.
+const seqEnd = schema.Seq(math.MaxUint64)
+
+// changes calls fn for the durable changes of inst with from ≤ seq < to, in
+// order, until fn answers false; it tells the seq after the last it passed.
+// The change's bytes stay valid.
+//
+// Chunks that the index has applied are found by its pointers; the few behind
+// them are looked through in the log's memory. The applied position is read
+// first: a chunk applied meanwhile is met twice and passed over by its seq.
+func (e *Engine) changes(ctx context.Context, inst schema.Instance, from, to schema.Seq, fn func(schema.Change) (bool, error)) (schema.Seq, error) {
+	w := walk{next: from, to: to, fn: fn}
+	durable := e.log.Durable()
+	applied := e.index.Applied()
+	err := e.index.Groups(ctx, inst, from, func(ref kvindex.GroupRef) (bool, error) {
+		if ref.FirstSeq >= to {
+			w.done = true
+			return false, nil
+		}
+		g, micros, err := e.log.Group(ctx, ref.Position, inst)
+		if err != nil {
+			return false, fmt.Errorf("read chunk %s: %w", ref.Position, err)
+		}
+		return w.group(g, micros)
+	})
+	if err != nil || w.done {
+		return w.next, err
+	}
+	follower := e.log.Follow(applied)
+	for pos := applied; pos.Compare(durable) < 0; {
+		chunk, err := follower.Next(ctx)
+		if err != nil {
+			return w.next, err
+		}
+		pos = chunk.Position
+		g, ok := chunk.Group(inst)
+		if !ok {
+			continue
+		}
+		if more, err := w.group(g, chunk.TimeMicros); err != nil || !more {
+			return w.next, err
+		}
+	}
+	return w.next, nil
+}
+
+// walk passes the wanted changes of groups, each once, to fn.
+type walk struct {
+	next, to schema.Seq
+	fn       func(schema.Change) (bool, error)
+	done     bool
+}
+
+func (w *walk) group(g schema.Group, micros int64) (bool, error) {
+	if g.FirstSeq > w.next {
+		return false, fmt.Errorf("log of instance %d: seq %d follows %d: %w", g.Instance, g.FirstSeq, w.next, schema.ErrCorrupt)
+	}
+	for i, rec := range g.Records {
+		seq := g.FirstSeq + schema.Seq(i)
+		if seq < w.next {
+			continue
+		}
+		if seq >= w.to {
+			w.done = true
+			return false, nil
+		}
+		more, err := w.fn(schema.Change{Seq: seq, TimeMicros: micros, Record: rec})
+		w.next = seq + 1
+		if err != nil || !more {
+			w.done = true
+			return false, err
+		}
+	}
+	return true, nil
+}

@@ -1,0 +1,193 @@
+package sync
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/zeebo/xxh3"
+
+	"github.com/trinedb/trine/kvindex"
+	"github.com/trinedb/trine/lakehouse"
+	"github.com/trinedb/trine/schema"
+)
+
+// Report is what a comparison of one collection's three stores found.
+type Report struct {
+	Collection  *schema.Collection
+	Changes     schema.Seq // changes of the log that were folded
+	Rows        int64      // rows that these leave
+	LakeRows    int64      // rows of the table's snapshot
+	LakeSeq     schema.Seq // the seq that the snapshot was compared at; 0: there is no table
+	Differences []Difference
+	More        int // differences beyond those told
+}
+
+// Difference is one place where a store is not what the log says.
+type Difference struct {
+	Store string // "index" or "lake"
+	Row   string // the key, or the seq
+	Want  string // what the log says
+	Got   string
+}
+
+// maxDifferences is how many differences of one collection are told.
+const maxDifferences = 20
+
+// OK reports whether the stores agree.
+func (r *Report) OK() bool { return len(r.Differences) == 0 }
+
+func (r *Report) differ(store, row, want, got string) {
+	if len(r.Differences) == maxDifferences {
+		r.More++
+		return
+	}
+	r.Differences = append(r.Differences, Difference{Store: store, Row: row, Want: want, Got: got})
+}
+
+// Verify folds the log of a collection and compares the lake with it at the
+// lake's seq and the index at the newest, row by row. It may run while writes
+// go on: a row that differs but was changed meanwhile must then be one of its
+// versions since. It holds some 64 bytes a key, or 8 a change if append-only.
+func (e *Engine) Verify(ctx context.Context, c *schema.Collection) (*Report, error) {
+	v := &verifier{engine: e, c: c, report: &Report{Collection: c}, rows: newRowReader(e.catalog, c.Schema)}
+	var err error
+	if c.Schema.Keyed() {
+		err = v.keyed(ctx)
+	} else {
+		err = v.appendOnly(ctx)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("verify %s: %w", c, err)
+	}
+	return v.report, nil
+}
+
+type verifier struct {
+	engine *Engine
+	c      *schema.Collection
+	report *Report
+	rows   *rowReader
+	buf    []byte
+}
+
+// sum is a hash of a row's values in the collection's schema, the same
+// whichever store they come from.
+func (v *verifier) sum(values []schema.Value) uint64 {
+	v.buf = v.c.Schema.AppendRow(v.buf[:0], values)
+	return xxh3.Hash(v.buf)
+}
+
+func (v *verifier) sumRow(ctx context.Context, row []byte) (uint64, error) {
+	values, err := v.rows.decode(ctx, row)
+	if err != nil {
+		return 0, err
+	}
+	return v.sum(values), nil
+}
+
+// snapshot is the table's newest snapshot, or nil.
+func (v *verifier) snapshot(ctx context.Context) (*lakehouse.Snapshot, error) {
+	if v.c.Options.Lake == schema.LakeOff {
+		return nil, nil
+	}
+	return v.engine.currentSnapshot(ctx, v.c)
+}
+
+// lakeRows calls fn for each row of a snapshot.
+func (v *verifier) lakeRows(ctx context.Context, snap *lakehouse.Snapshot, fn func(values []schema.Value, seq schema.Seq) error) error {
+	reader, err := newLakeRows(v.c.Schema)
+	if err != nil {
+		return err
+	}
+	for batch, err := range snap.Read(ctx, lakehouse.ReadOptions{Schema: v.c.Schema, System: true, BatchRows: scanBatchRows}) {
+		if err != nil {
+			return err
+		}
+		if err := reader.each(batch, fn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// appendOnly compares by seq.
+func (v *verifier) appendOnly(ctx context.Context) error {
+	snap, err := v.snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	next, err := v.engine.log.NextSeq(ctx, v.c.Instance)
+	if err != nil {
+		return err
+	}
+	sums := make([]uint64, 0, next)
+	end, err := v.engine.changes(ctx, v.c.Instance, 0, next, func(ch schema.Change) (bool, error) {
+		sum, err := v.sumRow(ctx, ch.Row)
+		sums = append(sums, sum)
+		return true, err
+	})
+	if err != nil {
+		return err
+	}
+	v.report.Changes, v.report.Rows = end, int64(end)
+	if end != next {
+		v.report.differ("index", fmt.Sprintf("seq %d", end), fmt.Sprintf("changes below %d", next), "no pointer to the log")
+	}
+	if snap != nil {
+		if err := v.appendOnlyLake(ctx, snap, sums); err != nil {
+			return err
+		}
+	}
+	return v.counts(ctx, next, int64(next))
+}
+
+func (v *verifier) appendOnlyLake(ctx context.Context, snap *lakehouse.Snapshot, sums []uint64) error {
+	v.report.LakeSeq = snap.NextSeq()
+	seen := make([]bool, min(int(snap.NextSeq()), len(sums)))
+	err := v.lakeRows(ctx, snap, func(values []schema.Value, seq schema.Seq) error {
+		v.report.LakeRows++
+		row := fmt.Sprintf("seq %d", seq)
+		switch {
+		case int(seq) >= len(seen):
+			v.report.differ("lake", row, "absent", "a row")
+		case seen[seq]:
+			v.report.differ("lake", row, "one row", "the row twice")
+		case v.sum(values) != sums[seq]:
+			v.report.differ("lake", row, fmt.Sprintf("row %016x", sums[seq]), fmt.Sprintf("row %016x", v.sum(values)))
+			seen[seq] = true
+		default:
+			seen[seq] = true
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for seq, ok := range seen {
+		if !ok {
+			v.report.differ("lake", fmt.Sprintf("seq %d", seq), "a row", "absent")
+		}
+	}
+	return nil
+}
+
+// counts compares the index's counters, if no change came between.
+func (v *verifier) counts(ctx context.Context, next schema.Seq, rows int64) error {
+	if err := v.engine.waitApplied(ctx, v.engine.log.Durable()); err != nil {
+		return err
+	}
+	stats, err := v.engine.index.Stats(ctx, v.c.Instance)
+	if err != nil || stats.NextSeq != next {
+		if err == nil && stats.NextSeq < next {
+			v.report.differ("index", "next seq", fmt.Sprint(next), fmt.Sprint(stats.NextSeq))
+		}
+		return err
+	}
+	if stats.Rows != rows {
+		v.report.differ("index", "row count", fmt.Sprint(rows), fmt.Sprint(stats.Rows))
+	}
+	return nil
+}
+
+// place says where a row lies.
+func place(loc kvindex.Location) string { return fmt.Sprintf("file %d row %d", loc.File, loc.Row) }
