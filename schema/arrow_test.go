@@ -57,13 +57,11 @@ func TestArrowSchema(t *testing.T) {
 
 // TestArrowRoundTrip builds batches of random rows and reads them back.
 func TestArrowRoundTrip(t *testing.T) {
-	mem := memory.NewCheckedAllocator(memory.DefaultAllocator)
-	defer mem.AssertSize(t, 0)
 	rapid.Check(t, func(t *rapid.T) {
+		mem := memory.NewCheckedAllocator(memory.DefaultAllocator)
 		s := genSchema().Draw(t, "schema")
 		rows := rapid.SliceOfN(genRow(s), 0, 10).Draw(t, "rows")
 		b := schema.NewArrowBuilder(mem, s, nil, false)
-		defer b.Release()
 		for range 2 { // the builder can be used again
 			for _, row := range rows {
 				b.Append(row, 0, 0)
@@ -77,6 +75,10 @@ func TestArrowRoundTrip(t *testing.T) {
 			checkBatch(t, s, slice, rows[from:])
 			slice.Release()
 			batch.Release()
+		}
+		b.Release()
+		if n := mem.CurrentAlloc(); n != 0 {
+			t.Fatalf("%d bytes are not released", n)
 		}
 	})
 }

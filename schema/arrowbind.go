@@ -87,6 +87,8 @@ func wantedArrow(t *Type) string {
 	}
 }
 
+const badOffsets = "has offsets that point nowhere: the batch is not valid"
+
 func bindNull(a arrow.Array, _ *batchState) cells {
 	return cells{array: a, get: func(_ int, out *Value) string { *out = Value{}; return "" }}
 }
@@ -167,6 +169,9 @@ func listBinder(t *Type, in arrow.ListLikeType, path string, depth int) (binder,
 		values := inner(l.ListValues(), state)
 		return newCells(a, func(i int, out *Value) string {
 			start, end := l.ValueOffsets(i)
+			if start < 0 || end > int64(values.array.Len()) {
+				return badOffsets
+			}
 			elems, rule := state.elems(end-start, out)
 			for n := 0; n < len(elems) && rule == ""; n++ {
 				rule = values.read(int(start)+n, &elems[n])
@@ -190,6 +195,9 @@ func mapBinder(t *Type, in *arrow.MapType, path string, depth int) (binder, erro
 		keys, values := key(m.Keys(), state), value(m.Items(), state)
 		return newCells(a, func(i int, out *Value) string {
 			start, end := m.ValueOffsets(i)
+			if start < 0 || end > int64(keys.array.Len()) {
+				return badOffsets
+			}
 			elems, rule := state.elems(2*(end-start), out)
 			for n := 0; n < len(elems) && rule == ""; n += 2 {
 				at := int(start) + n/2
@@ -207,7 +215,7 @@ func mapBinder(t *Type, in *arrow.MapType, path string, depth int) (binder, erro
 func (s *batchState) elems(n int64, out *Value) (elems []Value, rule string) {
 	*out = Value{}
 	if n < 0 {
-		return nil, "has offsets that go back: the batch is not valid"
+		return nil, badOffsets
 	}
 	if n > int64(s.budget) {
 		return nil, fmt.Sprintf("has too many values: at most %d in a record's nested fields", MaxRowValues)

@@ -50,6 +50,8 @@ func (b *ArrowBuilder) Schema() *arrow.Schema { return b.schema }
 
 // Append adds a row, of the whole schema: the builder picks its columns. It
 // copies what it keeps. seq and timeMicros go to the system columns, if any.
+// Strings of one column may come to 2 GiB in a batch; Arrow panics beyond it,
+// so the caller ends batches by Len and Bytes.
 func (b *ArrowBuilder) Append(row []Value, seq Seq, timeMicros int64) {
 	for i := range b.columns {
 		c := &b.columns[i]

@@ -12,7 +12,12 @@ import (
 	"github.com/trinedb/trine/schema"
 )
 
-func buffer(b []byte) *memory.Buffer { return memory.NewBufferBytes(b) }
+// buffer copies b to where Arrow would have it: aligned and padded.
+func buffer(b []byte) *memory.Buffer {
+	room := memory.DefaultAllocator.Allocate((len(b) + 63) &^ 63)
+	copy(room, b)
+	return memory.NewBufferBytes(room[:len(b)])
+}
 
 func int32s(vs ...int32) []byte {
 	var b []byte

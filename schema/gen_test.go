@@ -155,10 +155,9 @@ func genBytes(least, most int) *rapid.Generator[[]byte] {
 // genDecimal draws an unscaled value of up to that many digits.
 func genDecimal(precision int) *rapid.Generator[decimal128.Num] {
 	return rapid.Custom(func(t *rapid.T) decimal128.Num {
-		n := decimal128.New(rapid.Int64().Draw(t, "hi"), rapid.Uint64().Draw(t, "lo"))
-		limit := decimal128.GetScaleMultiplier(rapid.IntRange(0, precision).Draw(t, "digits"))
-		_, n = n.Div(limit)
-		return n
+		n := decimal128.New(rapid.Int64().Draw(t, "hi"), rapid.Uint64().Draw(t, "lo")).BigInt()
+		limit := decimal128.GetScaleMultiplier(rapid.IntRange(0, precision).Draw(t, "digits")).BigInt()
+		return decimal128.FromBigInt(n.Rem(n, limit)) // Num.Div panics at -2^127
 	})
 }
 

@@ -23,9 +23,6 @@ const (
 	signBit = 1 << 63
 )
 
-// canonicalNaN is the NaN that every NaN becomes in a key.
-var canonicalNaN = math.Float64bits(math.NaN())
-
 // KeyTypes are the types of the primary key's parts, in key order.
 func (s *Schema) KeyTypes() []Type {
 	types := make([]Type, len(s.Key))
@@ -135,12 +132,9 @@ func appendKeyBytes(dst, b []byte) []byte {
 
 // floatKey maps f to a number that orders as f does, NaN last.
 func floatKey(f float64) uint64 {
-	bits := math.Float64bits(f)
-	switch {
-	case f != f:
-		bits = canonicalNaN
-	case f == 0:
-		bits = 0
+	bits := float64Bits(f)
+	if f == 0 {
+		bits = 0 // of −0 too
 	}
 	if bits&signBit != 0 {
 		return ^bits

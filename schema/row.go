@@ -30,7 +30,6 @@ const (
 // CheckRow; floats are rounded to the field's width. It does not allocate
 // beyond dst's growth.
 func (s *Schema) AppendRow(dst []byte, row []Value) []byte {
-	_ = row[:len(s.Fields)] // a row of another shape is a bug of the caller
 	dst = binary.AppendUvarint(dst, uint64(s.ID))
 	return appendFields(dst, s.Fields, row)
 }
@@ -66,9 +65,9 @@ func appendValue(dst []byte, t *Type, v *Value) []byte {
 	case KindInt, KindLong, KindDate, KindTime, KindTimestamp, KindTimestamptz:
 		return appendUvarint(dst, v.bits<<1^uint64(int64(v.bits)>>63))
 	case KindFloat:
-		return binary.LittleEndian.AppendUint32(dst, math.Float32bits(float32(v.Float())))
+		return binary.LittleEndian.AppendUint32(dst, float32Bits(v.Float()))
 	case KindDouble:
-		return binary.LittleEndian.AppendUint64(dst, v.bits)
+		return binary.LittleEndian.AppendUint64(dst, float64Bits(v.Float()))
 	case KindString, KindBinary, KindJSON:
 		dst = appendUvarint(dst, uint64(len(v.bytes)))
 		return append(dst, v.bytes...)
@@ -108,6 +107,26 @@ func appendElems(dst []byte, t *Type, elems []Value, first, step int) []byte {
 		dst = appendValue(dst, t, &elems[i])
 	}
 	return dst
+}
+
+// nan32 and nan64 are the NaN that every NaN becomes in a row or a key.
+const (
+	nan32 = 0x7fc00000
+	nan64 = 0x7ff8000000000000
+)
+
+func float32Bits(f float64) uint32 {
+	if f != f {
+		return nan32
+	}
+	return math.Float32bits(float32(f))
+}
+
+func float64Bits(f float64) uint64 {
+	if f != f {
+		return nan64
+	}
+	return math.Float64bits(f)
 }
 
 func bitmapLen(n int) int { return (n + 7) >> 3 }

@@ -191,6 +191,8 @@ func TestRowCorrupt(t *testing.T) {
 		{"padded decimal", "0100020001", one(schema.Type{Kind: schema.KindDecimal, Precision: 5})},
 		{"padded negative decimal", "010002ff80", one(schema.Type{Kind: schema.KindDecimal, Precision: 5})},
 		{"short double", "010000000000000000", one(schema.Type{Kind: schema.KindDouble})},
+		{"another NaN", "0100010000000000f87f", one(schema.Type{Kind: schema.KindDouble})},
+		{"another NaN of a float", "01000100c07f", one(schema.Type{Kind: schema.KindFloat})},
 		{"short uuid", "010000000000000000", one(schema.Type{Kind: schema.KindUUID})},
 		{"huge list", huge, one(listOf(long))},
 		{"huge list of nothing", huge, one(listOf(structOf()))},
@@ -282,8 +284,7 @@ func FuzzRowDecode(f *testing.F) {
 			}
 			return
 		}
-		// What is read is written as the same bytes, but for NaNs of a float.
-		if again := goldenSchema.AppendRow(nil, v); !bytes.Equal(again, row) && v[3].Float() == v[3].Float() {
+		if again := goldenSchema.AppendRow(nil, v); !bytes.Equal(again, row) {
 			t.Fatalf("row %x is encoded as %x", row, again)
 		}
 	})

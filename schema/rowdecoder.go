@@ -86,13 +86,15 @@ func planStruct(from, to []Field, depth int) (plan, error) {
 		return p, fmt.Errorf("nested deeper than %d: %w", MaxDepth, ErrIncompatible)
 	}
 	met := make([]bool, len(to))
+	next := 0 // fields mostly come in the same order: look there first
 	for i := range from {
 		f := &p.fields[i]
 		f.name, f.dst = from[i].Name, -1
 		target := from[i].Type
-		for j := range to {
+		for n := range to {
+			j := (next + n) % len(to)
 			if to[j].ID == from[i].ID && !met[j] {
-				f.dst, met[j], target = j, true, to[j].Type
+				f.dst, met[j], target, next = j, true, to[j].Type, j+1
 				break
 			}
 		}

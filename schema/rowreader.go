@@ -63,13 +63,16 @@ func (r *rowReader) value(p *plan, out *Value) bool {
 		if len(r.b) < 4 {
 			return false
 		}
-		f := math.Float32frombits(binary.LittleEndian.Uint32(r.b))
-		return r.number(out, math.Float64bits(float64(f)), 4)
+		u := binary.LittleEndian.Uint32(r.b)
+		f := float64(math.Float32frombits(u))
+		return (f == f || u == nan32) && r.number(out, float64Bits(f), 4)
 	case KindDouble:
 		if len(r.b) < 8 {
 			return false
 		}
-		return r.number(out, binary.LittleEndian.Uint64(r.b), 8)
+		u := binary.LittleEndian.Uint64(r.b)
+		f := math.Float64frombits(u)
+		return (f == f || u == nan64) && r.number(out, u, 8)
 	case KindString, KindBinary, KindJSON:
 		u, n := uvarint(r.b)
 		if n == 0 || u > uint64(len(r.b)-n) {
