@@ -15,7 +15,8 @@ import (
 // f, 1 or 0, in any case; a number may have a sign; a decimal may have an
 // exponent; timestamps may have a blank for the T; a uuid may lack its dashes. Text
 // is never trimmed, and never null: what stands for null is the caller's. A
-// nested type has no text that is read here; its text is JSON.
+// nested type has no text that is read here; its text is JSON. Nothing of text is
+// kept, neither in the value nor in the error.
 //
 // The error is a *FieldError without Line and Field.
 func ParseText(t Type, text string) (Value, error) {
@@ -238,7 +239,7 @@ func appendFloat(dst []byte, f float64, bits int) []byte {
 func cut(s string) string {
 	const most = 64
 	if len(s) <= most {
-		return strings.ToValidUTF8(s, "\uFFFD")
+		return strings.Clone(strings.ToValidUTF8(s, "\uFFFD"))
 	}
 	return strings.ToValidUTF8(s[:most-len("…")], "") + "…"
 }
