@@ -27,14 +27,15 @@ func newJSONRecords(b *builder) *jsonRecords {
 
 // add decodes one record. data is not kept.
 func (j *jsonRecords) add(line int, op schema.Op, data []byte) error {
-	var ok bool
-	present := j.present
+	var (
+		ok      bool
+		present []bool // nil: all
+	)
 	if partial(op) {
 		j.row, j.present, ok = j.decoder.DecodePatch(data, j.row[:0], j.present[:0], &j.b.findings.errs, line)
 		present = j.present
 	} else {
 		j.row, ok = j.decoder.Decode(data, j.row[:0], &j.b.findings.errs, line)
-		present = nil
 	}
 	if !ok {
 		return j.b.findings.refused()
