@@ -1,6 +1,8 @@
 package log
 
 import (
+	"fmt"
+
 	"github.com/trinedb/trine/schema"
 )
 
@@ -51,3 +53,18 @@ type AckGroup struct {
 	FirstSeq schema.Seq
 	Count    int
 }
+
+// SeqError refuses a batch whose IfSeq does not hold. It is a
+// schema.ErrPrecondition.
+type SeqError struct {
+	Instance     schema.Instance
+	Want, Actual schema.Seq
+}
+
+// Error tells the actual Seq.
+func (e *SeqError) Error() string {
+	return fmt.Sprintf("next seq is %d, not %d", e.Actual, e.Want)
+}
+
+// Is makes a SeqError an ErrPrecondition.
+func (e *SeqError) Is(target error) bool { return target == schema.ErrPrecondition }

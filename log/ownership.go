@@ -1,0 +1,230 @@
+package log
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/trinedb/trine/internal/blob"
+	"github.com/trinedb/trine/log/chunk"
+	"github.com/trinedb/trine/schema"
+)
+
+// ownership is what a take-over ends with.
+type ownership struct {
+	head       head
+	version    blob.Version
+	fence      uint64 // number of the fence: the last chunk there is
+	timeMicros int64  // of the fence
+}
+
+// maxHeadTries bounds how often a take-over begins anew because the head
+// changed under it: each time another writer took the channel over.
+const maxHeadTries = 8
+
+// maxFenceTries bounds how often a PUT of a fence is repeated at once when its
+// outcome is not known.
+const maxFenceTries = 3
+
+// takeOver makes this writer the channel's owner, by the steps of
+// docs/format/head.md. again says that it was the owner before and knows the
+// chunks up to known to be durable; then it gives way to whoever took the
+// channel meanwhile instead of taking it back.
+func (c *Channel) takeOver(ctx context.Context, again bool, known uint64) (ownership, error) {
+	var least schema.Epoch
+	for range maxHeadTries {
+		h, v, err := readHead(ctx, c.o.Store, c.o.Channel)
+		if err != nil {
+			return ownership{}, err
+		}
+		if again && h.Claim != c.claim {
+			return ownership{}, fmt.Errorf("epoch %d is %q's: %w", h.Epoch, h.Owner, schema.ErrFenced)
+		}
+		if !again {
+			c.generation = h.Generation // nobody else reads it yet
+		}
+		lost := h.Epoch == 0
+		h.Epoch = max(h.Epoch, least) + 1
+		h.Owner, h.Claim = c.o.WriterID, c.claim
+		v, err = h.swap(ctx, c.o.Store, v)
+		if errors.Is(err, blob.ErrChanged) {
+			continue
+		}
+		if err != nil {
+			return ownership{}, err
+		}
+		own, higher, err := c.secure(ctx, ownership{head: h, version: v}, known)
+		if errors.Is(err, schema.ErrFenced) && lost && higher > 0 {
+			least = higher // the head was lost, the chunks were not
+			continue
+		}
+		return own, err
+	}
+	return ownership{}, fmt.Errorf("%d others took the channel over at the same time: %w", maxHeadTries, schema.ErrFenced)
+}
+
+// secure makes it impossible for earlier owners to add a chunk. When it fails
+// because of a chunk of a higher epoch, it tells that.
+func (c *Channel) secure(ctx context.Context, own ownership, known uint64) (ownership, schema.Epoch, error) {
+	h := own.head
+	p, last, higher, err := c.walk(ctx, h, max(h.Floor, h.Hint, known)+1)
+	if err != nil {
+		return own, higher, err
+	}
+	own.timeMicros = max(last, c.o.Now().UnixMicro())
+	if own.fence, own.timeMicros, err = c.occupy(ctx, chunk.Fence, h, p, own.timeMicros); err != nil {
+		return own, 0, err
+	}
+	// Only now: an owner that came in between has raised the epoch before it
+	// walked, and its fence is where ours could be.
+	again, v, err := readHead(ctx, c.o.Store, c.o.Channel)
+	if err != nil {
+		return own, 0, err
+	}
+	if again.Epoch != h.Epoch || again.Claim != h.Claim || again.Floor >= own.fence {
+		return own, 0, fmt.Errorf("epoch %d is %q's, floor %d: %w", again.Epoch, again.Owner, again.Floor, schema.ErrFenced)
+	}
+	own.version = v
+	for n, i := own.fence, 1; i < inFlight; i++ {
+		if n, own.timeMicros, err = c.occupy(ctx, chunk.Filler, h, n+1, own.timeMicros); err != nil {
+			return own, 0, err
+		}
+		own.fence = n
+	}
+	return own, 0, nil
+}
+
+// walk finds the first number, at or after from, that has no chunk, and the
+// commit time of the one before it, which it reads whole.
+func (c *Channel) walk(ctx context.Context, h head, from uint64) (p uint64, last int64, higher schema.Epoch, err error) {
+	p = from
+	for {
+		hdr, err := c.header(ctx, p)
+		if errors.Is(err, blob.ErrNotFound) {
+			break
+		}
+		if err != nil {
+			return 0, 0, 0, err
+		}
+		if hdr.Epoch > h.Epoch {
+			return 0, 0, hdr.Epoch, fmt.Errorf("chunk %v is of epoch %d, writer %q, above our %d: %w",
+				hdr.Position, hdr.Epoch, hdr.WriterID, h.Epoch, schema.ErrFenced)
+		}
+		last = max(last, hdr.TimeMicros)
+		p++
+	}
+	if p-1 <= h.Floor {
+		return p, last, 0, nil
+	}
+	before, err := c.load(ctx, p-1)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	return p, max(last, before.TimeMicros), 0, nil
+}
+
+// header reads the header of chunk n; blob.ErrNotFound if there is none.
+func (c *Channel) header(ctx context.Context, n uint64) (chunk.Header, error) {
+	pos := c.at(n)
+	name := chunk.Name(c.o.Channel, pos)
+	data, err := c.o.Store.GetRange(ctx, name, 0, chunk.HeaderSize)
+	if err != nil {
+		return chunk.Header{}, fmt.Errorf("read header of chunk %v: %w", pos, err)
+	}
+	return chunk.DecodeHeader(name, c.o.Channel, pos, data)
+}
+
+// occupy puts an empty chunk at n, or at the first number after it that no
+// earlier owner came to fill, and tells where and with which commit time.
+func (c *Channel) occupy(ctx context.Context, kind chunk.Kind, h head, n uint64, timeMicros int64) (uint64, int64, error) {
+	enc, err := chunk.NewEncoder()
+	if err != nil {
+		return 0, 0, err
+	}
+	for {
+		hdr := chunk.Header{
+			Kind: kind, Channel: c.o.Channel, Position: c.at(n), Epoch: h.Epoch,
+			TimeMicros: timeMicros, PutID: c.newPutID(), WriterID: c.o.WriterID,
+		}
+		data, err := enc.Append(nil, hdr, nil, nil)
+		if err != nil {
+			return 0, 0, err
+		}
+		occupant, err := c.putFence(ctx, hdr, data)
+		switch {
+		case err != nil:
+			return 0, 0, fmt.Errorf("put %v at %v: %w", kind, hdr.Position, err)
+		case occupant.PutID == hdr.PutID:
+			return n, timeMicros, nil
+		case occupant.Epoch >= h.Epoch:
+			return 0, 0, fmt.Errorf("chunk %v is of epoch %d, writer %q: %w", hdr.Position, occupant.Epoch, occupant.WriterID, schema.ErrFenced)
+		}
+		timeMicros = max(timeMicros, occupant.TimeMicros)
+		n++
+	}
+}
+
+// putFence puts an empty chunk and tells whose chunk is at its number now.
+func (c *Channel) putFence(ctx context.Context, hdr chunk.Header, data []byte) (chunk.Header, error) {
+	name := chunk.Name(c.o.Channel, hdr.Position)
+	for try := 1; ; try++ {
+		err := c.o.Store.PutIfAbsent(ctx, name, data)
+		switch {
+		case err == nil:
+			return hdr, nil
+		case errors.Is(err, blob.ErrExists):
+			return c.header(ctx, hdr.Position.Chunk)
+		case blob.NoEffect(err) || try == maxFenceTries:
+			return chunk.Header{}, err
+		}
+		if err := sleep(ctx, time.Duration(try)*10*time.Millisecond); err != nil {
+			return chunk.Header{}, err
+		}
+	}
+}
+
+// updateHint lets the head tell that chunks up to n are durable. It reports
+// schema.ErrFenced if another owns the channel.
+func (c *Channel) updateHint(ctx context.Context, n uint64) error {
+	c.ownMu.Lock()
+	defer c.ownMu.Unlock()
+	for range 2 {
+		h := c.own.head
+		if n <= h.Hint {
+			return nil
+		}
+		h.Hint = n
+		v, err := h.swap(ctx, c.o.Store, c.own.version)
+		if err == nil {
+			c.own.head, c.own.version = h, v
+			return nil
+		}
+		if blob.NoEffect(err) && !errors.Is(err, blob.ErrChanged) {
+			return err
+		}
+		// The floor was raised, our swap landed without our knowing, or we
+		// were replaced.
+		h, v, rerr := readHead(ctx, c.o.Store, c.o.Channel)
+		if rerr != nil {
+			return errors.Join(err, rerr)
+		}
+		if h.Epoch != c.own.head.Epoch || h.Claim != c.claim {
+			return fmt.Errorf("epoch %d is %q's: %w", h.Epoch, h.Owner, schema.ErrFenced)
+		}
+		c.own.head, c.own.version = h, v
+	}
+	return nil
+}
+
+// sleep waits on the clock that testing/synctest can turn.
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,109 @@
+package log
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/trinedb/trine/schema"
+)
+
+// seqs knows the next Seq of every collection that has changes which State does
+// not answer for, or batches under way; all others it asks State for. An entry
+// goes when neither holds any more, so an idle collection costs nothing.
+//
+// Why pinning is enough: an entry that does not exist means that State is right.
+// Whoever needs one makes it before asking State, and everybody who sequences
+// goes through it, so what State said cannot have become stale.
+//
+// The entries' fields, but for load, are guarded by the channel's mutex.
+type seqs struct {
+	state   State
+	entries map[schema.Instance]*seqEntry
+}
+
+type seqEntry struct {
+	id      schema.Instance
+	next    schema.Seq // what the writer gives next
+	durable schema.Seq // after the last durable change
+	last    uint64     // number of the chunk with the last durable change; 0 if State answers for it
+	pins    int        // batches under way
+	loaded  bool
+
+	load sync.Mutex // one asks State at a time
+}
+
+// pinLocked makes sure that the collection has an entry, and keeps it.
+func (s *seqs) pinLocked(id schema.Instance) *seqEntry {
+	e := s.entries[id]
+	if e == nil {
+		e = &seqEntry{id: id}
+		s.entries[id] = e
+	}
+	e.pins++
+	return e
+}
+
+func (s *seqs) unpinLocked(e *seqEntry, applied uint64) {
+	e.pins--
+	s.evictLocked(e, applied)
+}
+
+// evictLocked drops an entry that says nothing that State does not.
+func (s *seqs) evictLocked(e *seqEntry, applied uint64) {
+	if e.pins == 0 && (!e.loaded || e.next == e.durable && e.last <= applied) && s.entries[e.id] == e {
+		delete(s.entries, e.id)
+	}
+}
+
+// pin pins a collection's entry and makes sure that it is known.
+func (c *Channel) pin(ctx context.Context, id schema.Instance) (*seqEntry, error) {
+	c.mu.Lock()
+	e := c.seqs.pinLocked(id)
+	loaded := e.loaded
+	c.mu.Unlock()
+	if loaded {
+		return e, nil
+	}
+	e.load.Lock()
+	defer e.load.Unlock()
+	c.mu.RLock()
+	loaded = e.loaded
+	c.mu.RUnlock()
+	if loaded {
+		return e, nil
+	}
+	next, err := c.seqs.state.NextSeq(ctx, id)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil {
+		c.seqs.unpinLocked(e, c.applied)
+		return nil, fmt.Errorf("next seq of instance %d: %w", id, err)
+	}
+	e.next, e.durable, e.loaded = next, next, true
+	return e, nil
+}
+
+// unpin lets go of entries.
+func (c *Channel) unpin(entries ...*seqEntry) {
+	if len(entries) == 0 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, e := range entries {
+		c.seqs.unpinLocked(e, c.applied)
+	}
+}
+
+// NextSeq is the Seq after the last durable one of a collection.
+func (c *Channel) NextSeq(ctx context.Context, id schema.Instance) (schema.Seq, error) {
+	e, err := c.pin(ctx, id)
+	if err != nil {
+		return 0, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	defer c.seqs.unpinLocked(e, c.applied)
+	return e.durable, nil
+}

@@ -1,0 +1,312 @@
+package log
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/trinedb/trine/log/chunk"
+	"github.com/trinedb/trine/schema"
+)
+
+// writer is the one goroutine that sequences batches and calls the Stager.
+type writer struct {
+	c    *Channel
+	pipe *pipeline
+
+	open     *building   // being filled; its number is the next
+	flying   []*building // in the pipeline, in order
+	held     *pending    // taken from the queue, waits for room
+	linger   *time.Timer
+	lingered bool
+	run      uint64
+	lastTime int64
+
+	failing bool // the pipeline is being emptied after a failure
+	failed  []*building
+	cause   error
+	fenced  bool
+	closing bool
+}
+
+func (c *Channel) startWriter(ctx context.Context, next uint64, lastTime int64) error {
+	pipe, err := startPipeline(ctx, c)
+	if err != nil {
+		return err
+	}
+	w := &writer{c: c, pipe: pipe, lastTime: lastTime, run: 1, linger: time.NewTimer(time.Hour)}
+	w.linger.Stop()
+	w.open = &building{number: next, run: w.run}
+	go w.loop(ctx)
+	return nil
+}
+
+func (w *writer) loop(ctx context.Context) {
+	c, aborted := w.c, ctx.Done()
+	for !w.finished() {
+		in, closing := c.in, c.closing
+		if !w.hungry() {
+			in = nil
+		}
+		if w.closing {
+			closing = nil
+		}
+		select {
+		case p := <-in:
+			w.accept(p)
+			w.drain()
+		case b := <-w.pipe.results:
+			w.landed(ctx, b)
+		case <-w.linger.C:
+			w.lingered = true
+		case <-c.wake:
+		case <-closing:
+			w.closing = true
+			w.drain()
+		case <-aborted:
+			aborted, w.closing = nil, true
+			w.abandon()
+		}
+		w.seal()
+	}
+	w.linger.Stop()
+	w.pipe.stop()
+	c.stopped(ctx)
+}
+
+// finished reports whether the channel was closed and nothing is left to do.
+func (w *writer) finished() bool {
+	return w.closing && len(w.flying) == 0 && w.held == nil && w.open.empty() && len(w.c.in) == 0
+}
+
+// hungry reports whether another batch may be taken from the queue.
+func (w *writer) hungry() bool {
+	if w.failing || w.held != nil || w.open.bytes >= int64(w.c.o.MaxChunkBytes) {
+		return false
+	}
+	return w.closing || w.c.unapplied.Load() <= w.c.o.MaxUnappliedBytes
+}
+
+// drain takes what is in the queue as far as there is room.
+func (w *writer) drain() {
+	for w.hungry() {
+		select {
+		case p := <-w.c.in:
+			w.accept(p)
+		default:
+			return
+		}
+	}
+}
+
+// accept sequences a batch, or holds it if it does not fit into the open chunk.
+func (w *writer) accept(p *pending) {
+	if !w.open.empty() && w.open.bytes+p.bytes > int64(w.c.o.MaxChunkBytes) {
+		w.held = p
+		return
+	}
+	if !p.state.CompareAndSwap(queued, taken) {
+		return // its sender gave up
+	}
+	if w.fenced {
+		w.c.finish(p, Ack{}, w.c.refusing())
+		return
+	}
+	groups, err := w.decide(p)
+	if err == nil && len(groups) > 0 {
+		err = w.sequence(p, groups)
+	} else if err == nil && p.dedup != nil {
+		w.take(p, nil, nil)
+		return
+	}
+	if err != nil || len(groups) == 0 {
+		w.ride(p, err)
+	}
+}
+
+// decide checks a batch's conditions and gives the records it comes to.
+func (w *writer) decide(p *pending) ([]AppendGroup, error) {
+	if cond := p.a.IfSeq; cond != nil {
+		e := p.pins[len(p.pins)-1]
+		w.c.mu.RLock()
+		next := e.next
+		w.c.mu.RUnlock()
+		if next != cond.Seq {
+			return nil, &SeqError{Instance: cond.Instance, Want: cond.Seq, Actual: next}
+		}
+	}
+	groups := p.a.Groups
+	if p.a.Decide != nil {
+		var err error
+		if groups, err = p.a.Decide(groups); err != nil {
+			return nil, err
+		}
+		if err := checkGroups(groups); err != nil {
+			return nil, err
+		}
+		if p.bytes = groupsBytes(groups); p.bytes > maxAppendBytes {
+			return nil, fmt.Errorf("batch came to %d bytes, want at most %d: %w", p.bytes, maxAppendBytes, schema.ErrTooLarge)
+		}
+	}
+	hollow := func(g AppendGroup) bool { return len(g.Records) == 0 }
+	if slices.ContainsFunc(groups, hollow) {
+		groups = slices.DeleteFunc(slices.Clone(groups), hollow)
+	}
+	return groups, nil
+}
+
+// sequence gives a batch's records their Seqs and stages them.
+func (w *writer) sequence(p *pending, groups []AppendGroup) error {
+	entries := make([]*seqEntry, len(groups))
+	for i := range groups {
+		if i < len(p.pins) && p.pins[i].id == groups[i].Instance {
+			entries[i] = p.pins[i]
+			continue
+		}
+		// Decide moved records to a collection of its own choice, or left
+		// groups out.
+		e, err := w.c.pin(context.Background(), groups[i].Instance)
+		if err != nil {
+			return err
+		}
+		p.pins = append(p.pins, e)
+		entries[i] = e
+	}
+	staged := make([]schema.Group, len(groups))
+	acks := make([]AckGroup, len(groups))
+	w.c.mu.Lock()
+	for i, g := range groups {
+		e := entries[i]
+		staged[i] = schema.Group{Instance: g.Instance, FirstSeq: e.next, Records: g.Records}
+		acks[i] = AckGroup{Instance: g.Instance, FirstSeq: e.next, Count: len(g.Records)}
+		e.next += schema.Seq(len(g.Records))
+	}
+	w.c.mu.Unlock()
+	w.take(p, staged, acks)
+	return nil
+}
+
+// take puts a sequenced batch into the open chunk.
+func (w *writer) take(p *pending, staged []schema.Group, acks []AckGroup) {
+	b := w.open
+	pos := w.c.at(b.number)
+	p.ack = Ack{Groups: acks}
+	if len(staged) > 0 {
+		w.c.o.Stager.Stage(pos, staged)
+	}
+	for _, g := range staged {
+		b.add(g)
+	}
+	if p.dedup != nil {
+		b.answers = answers(b.answers, p.a.Dedup, p.a.Digest, pos, acks)
+	}
+	if b.empty() && len(w.flying) > 0 {
+		w.linger.Reset(w.c.o.Linger)
+	}
+	b.batches = append(b.batches, p)
+	b.bytes += p.bytes
+}
+
+// ride answers a batch that needs no storing, once all that it may have been
+// decided on is durable.
+func (w *writer) ride(p *pending, err error) {
+	switch {
+	case !w.open.empty():
+		w.open.riders = append(w.open.riders, rider{p, err})
+	case len(w.flying) > 0:
+		b := w.flying[len(w.flying)-1]
+		b.riders = append(b.riders, rider{p, err})
+	default:
+		w.answer(rider{p, err}, w.lastTime)
+	}
+}
+
+func (w *writer) answer(r rider, timeMicros int64) {
+	if r.err != nil {
+		w.c.finish(r.p, Ack{}, r.err)
+		return
+	}
+	w.c.finish(r.p, Ack{Position: w.c.Durable(), TimeMicros: timeMicros}, nil)
+}
+
+// seal hands the open chunk on if it is time to.
+func (w *writer) seal() {
+	for {
+		reason := w.sealReason()
+		if reason == "" {
+			return
+		}
+		w.dispatch(reason)
+		if p := w.held; p != nil {
+			w.held = nil
+			w.accept(p)
+		}
+		w.drain()
+	}
+}
+
+func (w *writer) sealReason() string {
+	switch {
+	case w.failing, w.open.empty(), len(w.flying) >= depth:
+		return ""
+	case len(w.flying) == 0:
+		return "idle"
+	case w.held != nil, w.open.bytes >= int64(w.c.o.MaxChunkBytes):
+		return "size"
+	case w.lingered:
+		return "linger"
+	default:
+		return ""
+	}
+}
+
+func (w *writer) dispatch(reason string) {
+	b := w.open
+	w.lastTime = max(w.lastTime, w.c.o.Now().UnixMicro())
+	w.c.ownMu.Lock()
+	epoch := w.c.own.head.Epoch
+	w.c.ownMu.Unlock()
+	b.seal(chunk.Header{
+		Kind: chunk.Data, Channel: w.c.o.Channel, Position: w.c.at(b.number), Epoch: epoch,
+		TimeMicros: w.lastTime, PutID: w.c.newPutID(), WriterID: w.c.o.WriterID,
+	})
+	w.linger.Stop()
+	w.lingered = false
+	w.flying = append(w.flying, b)
+	w.open = &building{number: b.number + 1, run: w.run}
+	w.c.metrics.sealed(reason)
+	w.pipe.sealed <- b // has room for depth
+}
+
+// landed deals with a chunk that comes back from the pipeline.
+func (w *writer) landed(ctx context.Context, b *building) {
+	w.flying = w.flying[1:]
+	if b.err == nil && !w.failing {
+		w.publish(b)
+		return
+	}
+	if !w.failing {
+		w.failing, w.cause = true, b.err
+	}
+	w.failed = append(w.failed, b)
+	if len(w.flying) == 0 {
+		w.recover(ctx)
+	}
+}
+
+// publish makes a durable chunk visible, then acknowledges its batches.
+func (w *writer) publish(b *building) {
+	c := w.c
+	c.o.Stager.Publish(b.chunk)
+	c.commit(b.chunk)
+	c.metrics.stored(b)
+	for _, p := range b.batches {
+		ack := p.ack
+		ack.Position, ack.TimeMicros = b.chunk.Position, b.chunk.TimeMicros
+		c.finish(p, ack, nil)
+	}
+	for _, r := range b.riders {
+		w.answer(r, b.chunk.TimeMicros)
+	}
+}
