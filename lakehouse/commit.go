@@ -85,7 +85,9 @@ func (l *Lake) commit(ctx context.Context, commit Commit) (*Snapshot, []Written,
 		return nil, nil, err
 	}
 	l.cache.put(next)
-	l.putHint(ctx, t.path, next.version)
+	if next.version%hintEvery == 0 {
+		l.putHint(ctx, t.path, next.version)
+	}
 	return next, written, nil
 }
 
@@ -245,8 +247,9 @@ func (t *commitTask) writeDeletes(ctx context.Context, deletes map[uint32][]uint
 	return group.Wait()
 }
 
-// manifests writes the manifests that change and returns all of them.
-func (t *commitTask) manifests(ctx context.Context, s *iceberg.Schema, snapshot, seq int64) ([]*manifest, error) {
+// manifests encodes the manifests that change, has put write them, and returns
+// all of the version's.
+func (t *commitTask) manifests(s *iceberg.Schema, snapshot, seq int64, put func(name string, data []byte)) ([]*manifest, error) {
 	var old []*manifest
 	if t.base != nil {
 		old = t.base.manifests
@@ -259,20 +262,17 @@ func (t *commitTask) manifests(ctx context.Context, s *iceberg.Schema, snapshot,
 		added = append(added, t.deletes[ordinal])
 	}
 	keepDeletes, deleteEdits := editManifests(old, iceberg.ManifestContentDeletes, superseded, added)
-	edits = append(edits, deleteEdits...)
 	all := append(keep, keepDeletes...)
-	group, gctx := errgroup.WithContext(ctx)
-	for i, edit := range edits {
+	for i, edit := range append(edits, deleteEdits...) {
 		name := t.path.manifest(t.id, i)
 		file, data, err := edit.encode(t.lake.uri(name), s, snapshot, seq)
 		if err != nil {
-			_ = group.Wait()
 			return nil, err
 		}
 		all = append(all, &manifest{file: file, entries: append(edit.existing, edit.added...)})
-		group.Go(func() error { return t.put(gctx, name, data) })
+		put(name, data)
 	}
-	return all, group.Wait()
+	return all, nil
 }
 
 func (t *commitTask) put(ctx context.Context, name string, data []byte) error {

@@ -16,19 +16,29 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/trinedb/trine/internal/blob"
+	"github.com/trinedb/trine/internal/blob/blobtest"
 	"github.com/trinedb/trine/lakehouse"
 	"github.com/trinedb/trine/schema"
 )
 
-// fixture is a lake on a local folder.
+// fixture is a lake.
 type fixture struct {
 	testing.TB
 	dir     string
-	objects *blob.Dir
+	objects blobtest.Store
 	lake    *lakehouse.Lake
 }
 
+// newFixture is a lake in memory.
 func newFixture(t testing.TB, change ...func(*lakehouse.Options)) *fixture {
+	t.Helper()
+	f := &fixture{TB: t, dir: "/lake", objects: blob.NewMem()}
+	f.lake = f.open(f.objects, change...)
+	return f
+}
+
+// newDirFixture is a lake on a local disk.
+func newDirFixture(t testing.TB, change ...func(*lakehouse.Options)) *fixture {
 	t.Helper()
 	dir := t.TempDir()
 	objects, err := blob.OpenDir(dir, blob.DirOptions{})

@@ -164,6 +164,10 @@ func (l *Lake) exists(ctx context.Context, name string) (bool, error) {
 	return true, r.Close()
 }
 
+// hintEvery is how many versions pass between hints. What it saves a cold start
+// are a few probes, so that it need not cost each commit a write.
+const hintEvery = 8
+
 // putHint notes the newest version where a cold start, or an engine that reads
 // the folder without a catalog, looks for it. It may fail.
 func (l *Lake) putHint(ctx context.Context, table tablePath, version int) {

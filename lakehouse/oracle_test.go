@@ -61,7 +61,7 @@ func sorted(rows []string) []string {
 
 func TestIcebergScannerAgrees(t *testing.T) {
 	r := seeded(t)
-	f := newFixture(t, func(o *lakehouse.Options) { o.RowGroupRows = 512 })
+	f := newDirFixture(t, func(o *lakehouse.Options) { o.RowGroupRows = 512 })
 	tbl := newTable(f, collection(flat()))
 	for i := range 12 {
 		deletes := map[uint32][]uint32{}
@@ -129,7 +129,7 @@ func flat() *schema.Schema {
 
 func TestIcebergScannerReadsNested(t *testing.T) {
 	r := seeded(t)
-	f := newFixture(t)
+	f := newDirFixture(t)
 	nested := *everything()
 	// iceberg-go prints a uuid in a list otherwise than bytes; the flat test has them.
 	nested.Fields = slices.DeleteFunc(nested.Fields, func(f schema.Field) bool {

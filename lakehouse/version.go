@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
@@ -40,25 +41,22 @@ func (t *commitTask) writeVersion(ctx context.Context) (*Snapshot, error) {
 		}
 	}
 	current := builder.CurrentSchema()
-	if next.manifests, err = t.manifests(ctx, current, next.id, seq); err != nil {
+	// The version's metadata names all of these, so they need no order among
+	// themselves.
+	group, gctx := errgroup.WithContext(ctx)
+	put := func(name string, data []byte) {
+		group.Go(func() error { return t.put(gctx, name, data) })
+	}
+	list, err := t.encodeLists(next, current, parent, seq, put)
+	if perr := group.Wait(); err == nil {
+		err = perr
+	}
+	if err != nil {
 		return nil, err
 	}
-	var list bytes.Buffer
-	files := make([]iceberg.ManifestFile, len(next.manifests))
-	for i, m := range next.manifests {
-		files[i] = m.file
-	}
-	if err := iceberg.WriteManifestList(2, &list, next.id, parent, &seq, 0, files); err != nil {
-		return nil, fmt.Errorf("encode manifest list: %w", err)
-	}
-	name := t.path.manifestList(next.id, t.id)
-	if err := t.put(ctx, name, list.Bytes()); err != nil {
-		return nil, err
-	}
-	sealManifests(next, seq)
 	snap := &table.Snapshot{
 		SnapshotID: next.id, ParentSnapshotID: parent, SequenceNumber: seq, TimestampMs: next.time.UnixMilli(),
-		ManifestList: t.lake.uri(name), SchemaID: &current.ID,
+		ManifestList: t.lake.uri(list), SchemaID: &current.ID,
 		Summary: &table.Summary{Operation: t.operation(), Properties: t.summary()},
 	}
 	if err := t.finish(builder, snap); err != nil {
@@ -71,6 +69,26 @@ func (t *commitTask) writeVersion(ctx context.Context) (*Snapshot, error) {
 		return nil, fmt.Errorf("encode metadata: %w", err)
 	}
 	return next, next.index()
+}
+
+// encodeLists makes the changed manifests and the manifest list, and returns
+// the latter's name.
+func (t *commitTask) encodeLists(next *Snapshot, s *iceberg.Schema, parent *int64, seq int64, put func(name string, data []byte)) (name string, err error) {
+	if next.manifests, err = t.manifests(s, next.id, seq, put); err != nil {
+		return "", err
+	}
+	files := make([]iceberg.ManifestFile, len(next.manifests))
+	for i, m := range next.manifests {
+		files[i] = m.file
+	}
+	var list bytes.Buffer
+	if err := iceberg.WriteManifestList(2, &list, next.id, parent, &seq, 0, files); err != nil {
+		return "", fmt.Errorf("encode manifest list: %w", err)
+	}
+	name = t.path.manifestList(next.id, t.id)
+	put(name, list.Bytes())
+	sealManifests(next, seq)
+	return name, nil
 }
 
 // sealManifests gives the manifests written by this commit the sequence number
@@ -144,32 +162,26 @@ func (t *commitTask) properties() iceberg.Properties {
 	}
 }
 
-// finish adds the snapshot and takes away those past the bound.
+// finish adds the snapshot, makes it the current one, and takes away those past
+// the bound.
 func (t *commitTask) finish(b *table.MetadataBuilder, snap *table.Snapshot) error {
 	if err := b.AddSnapshot(snap); err != nil {
 		return err
 	}
-	if t.base != nil {
-		old := t.base.meta.Snapshots() // oldest first
-		var remove []int64
-		for len(old)+1-len(remove) > t.lake.opts.SnapshotsKept && len(remove) < len(old) {
-			remove = append(remove, old[len(remove)].SnapshotID)
-		}
-		if err := t.removeSnapshots(b, snap, remove); err != nil {
-			return err
-		}
-		return nil
-	}
-	return b.SetSnapshotRef(table.MainBranch, snap.SnapshotID, table.BranchRef)
-}
-
-func (t *commitTask) removeSnapshots(b *table.MetadataBuilder, snap *table.Snapshot, remove []int64) error {
-	// main moves first: the current snapshot cannot be removed.
 	if err := b.SetSnapshotRef(table.MainBranch, snap.SnapshotID, table.BranchRef); err != nil {
 		return err
 	}
-	if len(remove) == 0 {
+	if t.base == nil {
 		return nil
+	}
+	old := t.base.meta.Snapshots() // oldest first
+	over := min(len(old), max(0, len(old)+1-t.lake.opts.SnapshotsKept))
+	if over == 0 {
+		return nil
+	}
+	remove := make([]int64, over)
+	for i := range remove {
+		remove[i] = old[i].SnapshotID
 	}
 	return b.RemoveSnapshots(remove, false)
 }

@@ -1,38 +1,187 @@
-// Package rest serves the read part of the Iceberg REST catalog, through which
-// SQL engines find and load tables.
 package rest
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net/http"
-
-	"github.com/trinedb/trine/schema"
+	"net/url"
+	"strings"
 )
 
 // Source is what the catalog shows: tenants as namespaces, collections as
-// tables. Errors wrap the sentinels of package schema.
+// tables. Errors wrap the sentinels of package schema. It is used concurrently.
 type Source interface {
 	// Namespaces lists tenants in order, after the one given, at most limit.
 	Namespaces(ctx context.Context, after string, limit int) ([]string, error)
-	// Tables lists a tenant's collections that can be tables, in order;
-	// schema.ErrNotFound if there is no such tenant.
+	// Tables lists a tenant's collections that can be tables, in order, after
+	// the one given, at most limit; schema.ErrNotFound if there is no such
+	// tenant.
 	Tables(ctx context.Context, namespace, after string, limit int) ([]string, error)
 	// Load brings a table up to date and returns its newest metadata file:
 	// its URI and its content.
 	Load(ctx context.Context, namespace, table string) (location string, metadata []byte, err error)
-	// Exists reports whether the tenant (table == "") or the collection
-	// exists, without bringing it up to date.
+	// Exists reports whether the tenant (table == "") or the table exists,
+	// without bringing it up to date.
 	Exists(ctx context.Context, namespace, table string) (bool, error)
 }
 
 // Options configure the handler. The zero value of a member is its default.
 type Options struct {
 	Logger *slog.Logger // default: discards
+	// TableConfig is handed out with every table, as "s3.endpoint"; default none.
+	TableConfig map[string]string
 }
 
-// NewHandler serves /v1/…; mount it with http.StripPrefix.
+// Limits of the catalog.
+const (
+	defaultPageSize = 1000  // of a paged list whose client names no size
+	maxPageSize     = 10000 // larger sizes are cut to it
+	maxReportBytes  = 1 << 20
+)
+
+// NewHandler serves /v1/…; what comes before it is to be stripped.
 func NewHandler(source Source, opts Options) http.Handler {
-	_ = schema.ErrUnsupported
-	return http.NotFoundHandler()
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	if opts.TableConfig == nil {
+		opts.TableConfig = map[string]string{}
+	}
+	return &catalog{source: source, opts: opts}
+}
+
+type catalog struct {
+	source Source
+	opts   Options
+}
+
+// call is one request, its path taken apart.
+type call struct {
+	*catalog
+	w     http.ResponseWriter
+	r     *http.Request
+	scope string   // the one namespace that is visible, by the path's prefix; "" means all
+	rest  []string // path segments after the prefix
+}
+
+func (c *catalog) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	q := &call{catalog: c, w: w, r: r}
+	if err := q.route(); err != nil {
+		q.fail(err)
+	}
+}
+
+// route finds what is asked for.
+//
+//	config
+//	[prefix/]namespaces[/{ns}[/tables[/{table}[/metrics|credentials]]]]
+//	[prefix/]namespaces/{ns}/views[/{view}]
+func (q *call) route() error {
+	segments, err := pathSegments(q.r.URL.EscapedPath())
+	if err != nil || len(segments) < 2 || segments[0] != "v1" {
+		return q.noSuchRoute()
+	}
+	q.rest = segments[1:]
+	if len(q.rest) == 1 && q.rest[0] == "config" {
+		return q.reading(q.config)
+	}
+	if q.rest[0] != "namespaces" && len(q.rest) > 1 {
+		q.scope, q.rest = q.rest[0], q.rest[1:]
+	}
+	if q.rest[0] != "namespaces" {
+		return q.elsewhere()
+	}
+	if len(q.rest) == 1 {
+		return q.reading(q.namespaces)
+	}
+	namespace := q.rest[1]
+	if q.scope != "" && q.scope != namespace {
+		return noSuchNamespace(namespace)
+	}
+	switch rest := q.rest[2:]; {
+	case len(rest) == 0:
+		return q.reading(func() error { return q.namespace(namespace) })
+	case rest[0] == "tables" && len(rest) == 1:
+		return q.reading(func() error { return q.tables(namespace) })
+	case rest[0] == "tables" && len(rest) == 2:
+		return q.reading(func() error { return q.table(namespace, rest[1]) })
+	case rest[0] == "tables" && len(rest) == 3 && rest[2] == "metrics" && q.r.Method == http.MethodPost:
+		return q.metrics()
+	case rest[0] == "tables" && len(rest) == 3 && rest[2] == "credentials":
+		return q.reading(func() error { return q.json(map[string]any{"storage-credentials": []any{}}) })
+	case rest[0] == "views" && len(rest) == 1:
+		return q.reading(func() error { return q.json(map[string]any{"identifiers": []any{}, "next-page-token": nil}) })
+	case rest[0] == "views" && len(rest) == 2:
+		return q.reading(func() error { return failure(http.StatusNotFound, "NoSuchViewException", "there are no views") })
+	}
+	return q.elsewhere()
+}
+
+func pathSegments(path string) ([]string, error) {
+	segments := strings.Split(strings.Trim(path, "/"), "/")
+	for i, s := range segments {
+		var err error
+		if segments[i], err = url.PathUnescape(s); err != nil {
+			return nil, err
+		}
+	}
+	return segments, nil
+}
+
+// reading runs fn for GET and HEAD, and refuses what would change something.
+func (q *call) reading(fn func() error) error {
+	if q.r.Method == http.MethodGet || q.r.Method == http.MethodHead {
+		return fn()
+	}
+	return q.unsupported()
+}
+
+// elsewhere answers a path that the catalog does not serve.
+func (q *call) elsewhere() error {
+	if q.r.Method == http.MethodGet || q.r.Method == http.MethodHead {
+		return q.noSuchRoute()
+	}
+	return q.unsupported()
+}
+
+// metrics takes an engine's report of a scan, of which nothing is made.
+func (q *call) metrics() error {
+	if _, err := io.Copy(io.Discard, http.MaxBytesReader(q.w, q.r.Body, maxReportBytes)); err != nil {
+		return failure(http.StatusBadRequest, "BadRequestException", "the report cannot be read: "+err.Error())
+	}
+	q.w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// endpoints are what the catalog tells clients that it serves.
+var endpoints = []string{
+	"GET /v1/{prefix}/namespaces",
+	"GET /v1/{prefix}/namespaces/{namespace}",
+	"HEAD /v1/{prefix}/namespaces/{namespace}",
+	"GET /v1/{prefix}/namespaces/{namespace}/tables",
+	"GET /v1/{prefix}/namespaces/{namespace}/tables/{table}",
+	"HEAD /v1/{prefix}/namespaces/{namespace}/tables/{table}",
+	"GET /v1/{prefix}/namespaces/{namespace}/tables/{table}/credentials",
+	"POST /v1/{prefix}/namespaces/{namespace}/tables/{table}/metrics",
+}
+
+// config tells a client how to go on. warehouse narrows the catalog to one
+// tenant, by a prefix to all further paths.
+func (q *call) config() error {
+	overrides := map[string]string{}
+	if warehouse := q.r.URL.Query().Get("warehouse"); warehouse != "" {
+		ok, err := q.source.Exists(q.r.Context(), warehouse, "")
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return failure(http.StatusNotFound, "NoSuchWarehouseException",
+				"warehouse "+quote(warehouse)+": no tenant has that name; leave warehouse out to see all tenants")
+		}
+		if warehouse != "namespaces" { // which could not be told from a path without prefix
+			overrides["prefix"] = warehouse
+		}
+	}
+	return q.json(map[string]any{"defaults": map[string]string{}, "overrides": overrides, "endpoints": endpoints})
 }
