@@ -72,6 +72,8 @@ func (e *badgerEngine) iterate(ts uint64, prefix []byte, reverse bool) cursor {
 	return &badgerCursor{txn: txn, it: it}
 }
 
+func (e *badgerEngine) verify() error { return e.db.VerifyChecksum() }
+
 func (e *badgerEngine) commit(b *batch, ts uint64, done func(error)) {
 	txn := e.db.NewTransactionAt(ts-1, true)
 	for i := range b.ops {

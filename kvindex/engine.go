@@ -22,6 +22,8 @@ type engineReader interface {
 	// iterate opens a cursor over the keys with prefix as of ts. It stays as it
 	// was opened, whatever is written or discarded after.
 	iterate(ts uint64, prefix []byte, reverse bool) cursor
+	// verify reads all that is on disk and compares checksums.
+	verify() error
 }
 
 // engineWriter writes. One goroutine at a time may call it.

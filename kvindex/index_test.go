@@ -7,8 +7,6 @@ import (
 	"github.com/trinedb/trine/schema"
 )
 
-func crashChild() bool { return false }
-
 func TestRowLife(t *testing.T) {
 	ctx := context.Background()
 	dir := t.TempDir()

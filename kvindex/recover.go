@@ -48,6 +48,9 @@ func openLocked(o Options) (engine, error) {
 	if err := discardTorn(o, shard); err != nil {
 		return nil, err
 	}
+	if err := checkTables(shard); err != nil {
+		return nil, err
+	}
 	eng, err := openEngine(shard, o.MemTableBytes, o.Logger)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,99 @@
+package kvindex
+
+import (
+	"testing"
+	"time"
+
+	"github.com/trinedb/trine/schema"
+)
+
+// AwaitReclaim waits until nothing is left to reclaim.
+func (x *Index) AwaitReclaim(t testing.TB) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); len(*x.dropped.Load()) > 0; {
+		if time.Now().After(deadline) {
+			t.Fatal("reclaim does not end")
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// CountKeys counts the keys in the engine that belong to a collection.
+func (x *Index) CountKeys(inst schema.Instance) (n int) {
+	for s := spaceStats; s <= spaceGroup; s++ {
+		if s == spaceAnswer {
+			continue
+		}
+		c := x.eng.iterate(latest, instanceKey(s, inst), false)
+		for c.seek(instanceKey(s, inst)); c.valid(); c.next() {
+			n++
+		}
+		c.close()
+	}
+	return n
+}
+
+// CheckDecoders runs every decoder on val; none may panic, and what they take
+// must encode to what they decode again.
+func CheckDecoders(t testing.TB, val []byte) {
+	if r, err := decodeRow(val); err == nil && r.num == 0 {
+		if again, err := decodeRow(appendRow(nil, r.Row)); err != nil || string(again.Bytes) != string(r.Bytes) || again.Seq != r.Seq {
+			t.Errorf("row %x: %v", val, err)
+		}
+	}
+	if p, err := decodeProgress(val); err == nil {
+		if again, err := decodeProgress(appendProgress(nil, p)); err != nil || again != p {
+			t.Errorf("progress %x: %v", val, err)
+		}
+	}
+	if s, err := decodeTally(val); err == nil {
+		if again, err := decodeTally(appendTally(nil, s)); err != nil || again != s {
+			t.Errorf("tally %x: %v", val, err)
+		}
+	}
+	if l, err := decodeLocation(val); err == nil {
+		if again, err := decodeLocation(appendLocation(nil, l)); err != nil || again != l {
+			t.Errorf("location %x: %v", val, err)
+		}
+	}
+	if g, before, err := decodeGroup(appendGroupKey(nil, 16, 7), val); err == nil {
+		if again, b, err := decodeGroup(appendGroupKey(nil, 16, 7), appendGroup(nil, g, before)); err != nil || again != g || b != before {
+			t.Errorf("group %x: %v", val, err)
+		}
+	}
+	if a, at, err := decodeAnswer(schema.DedupKey{1}, val); err == nil {
+		if again, b, err := decodeAnswer(schema.DedupKey{1}, appendAnswer(nil, a, at)); err != nil || again != a || b != at {
+			t.Errorf("answer %x: %v", val, err)
+		}
+	}
+}
+
+// Golden is every key and value of the format, for comparison with the bytes of
+// version 1.
+func Golden() map[string][]byte {
+	pos := schema.Position{Generation: 1, Chunk: 300}
+	row := Row{Seq: 300, TimeMicros: 1_700_000_000_000_000, Bytes: []byte("row")}
+	long := Row{Seq: 300, TimeMicros: -1, Bytes: make([]byte, 600<<10)}
+	group := GroupRef{FirstSeq: 7, Count: 2, Position: pos, TimeMicros: 1_700_000_000_000_000, Bytes: 500}
+	answer := schema.Answer{Digest: [16]byte{9, 8, 7}, Instance: 16, FirstSeq: 300, Count: 2, Position: pos}
+	return map[string][]byte{
+		"key answer":   answerKey(schema.DedupKey{1, 2, 3}),
+		"key dirty":    instanceKey(spaceDirty, 16),
+		"key dropped":  instanceKey(spaceDropped, 16),
+		"key group":    appendGroupKey(nil, 16, 7),
+		"key location": appendKey(nil, spaceLocation, 16, []byte("key")),
+		"key part":     appendPartKey(nil, 16, 300, 2),
+		"key position": positionKey,
+		"key reclaim":  instanceKey(spaceReclaim, 16),
+		"key row":      appendKey(nil, spaceRow, 16, []byte("key")),
+		"key stats":    instanceKey(spaceStats, 16),
+		"answer":       appendAnswer(nil, answer, 1_700_000_000_000_000),
+		"group":        appendGroup(nil, group, 1000),
+		"location":     appendLocation(nil, Location{File: 3, Row: 70_000}),
+		"position":     appendProgress(nil, progress{applied: pos, partial: pos.Next(), units: 4000}),
+		"row":          appendRow(nil, row),
+		"row in parts": appendPartedRow(nil, long, 3),
+		"stats": appendTally(nil, tally{nextSeq: 300, rows: 2, bytes: 1000, logBytes: 5000, lakeSeq: 200,
+			lakeSnapshot: -12345, lakeBytes: 4000, tailSince: 1_700_000_000_000_000}),
+	}
+}
