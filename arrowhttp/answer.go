@@ -39,10 +39,10 @@ func (q *request) mediaType() (string, error) {
 	}
 	name, params, err := mime.ParseMediaType(text)
 	if err != nil {
-		return "", fmt.Errorf("Content-Type %q: %v: %w", text, err, errMediaType)
+		return "", fmt.Errorf("header Content-Type %q: %v: %w", text, err, errMediaType)
 	}
 	if cs := params["charset"]; cs != "" && !strings.EqualFold(cs, "utf-8") && !strings.EqualFold(cs, "us-ascii") {
-		return "", fmt.Errorf("Content-Type %q: %w: only UTF-8", text, errMediaType)
+		return "", fmt.Errorf("header Content-Type %q: %w: only UTF-8", text, errMediaType)
 	}
 	return name, nil
 }
@@ -55,10 +55,10 @@ func (q *request) wantType(types ...string) error {
 		return err
 	}
 	if name != "" && !slices.Contains(types, name) {
-		return fmt.Errorf("Content-Type %q: %w; want %s", name, errMediaType, strings.Join(types, " or "))
+		return fmt.Errorf("header Content-Type %q: %w; want %s", name, errMediaType, strings.Join(types, " or "))
 	}
 	if enc := q.r.Header.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
-		return fmt.Errorf("Content-Encoding %q: %w; send it plain", enc, errMediaType)
+		return fmt.Errorf("header Content-Encoding %q: %w; send it plain", enc, errMediaType)
 	}
 	return nil
 }
@@ -73,7 +73,7 @@ func (q *request) contentEncoding() (string, error) {
 	case "zstd":
 		return "zstd", nil
 	default:
-		return "", fmt.Errorf("Content-Encoding %q: %w; want gzip or zstd", enc, errMediaType)
+		return "", fmt.Errorf("header Content-Encoding %q: %w; want gzip or zstd", enc, errMediaType)
 	}
 }
 

@@ -192,14 +192,9 @@ func arrayBytes(arr arrow.Array, from, to int) int64 {
 	}
 	rows := int64(to - from)
 	switch a := arr.(type) {
-	case *array.String:
-		return 4*rows + int64(a.ValueOffset(to)-a.ValueOffset(from))
-	case *array.Binary:
-		return 4*rows + a.ValueOffset64(to) - a.ValueOffset64(from)
-	case *array.LargeString:
-		return 8*rows + a.ValueOffset(to) - a.ValueOffset(from)
-	case *array.LargeBinary:
-		return 8*rows + a.ValueOffset64(to) - a.ValueOffset64(from)
+	case array.BinaryLike: // strings too
+		start, last := a.ValueOffset64(from), a.ValueOffset64(to-1)
+		return 4*rows + last - start + int64(a.ValueLen(to-1))
 	case *array.Struct:
 		var n int64
 		for i := range a.NumField() {

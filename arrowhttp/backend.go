@@ -25,6 +25,7 @@ type Backend struct {
 	Scanner     Scanner
 	Describer   Describer
 	Positions   Positions
+	Verifier    Verifier
 }
 
 // Collections names, lists, changes and drops collections.

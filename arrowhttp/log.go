@@ -60,7 +60,7 @@ func (q *request) changeSink(form string, by accepted, c *schema.Collection) (ch
 		if err != nil {
 			return nil, err
 		}
-		return newArrowSink(q.w, c, q.s.backend.Positions.Current(c.Tenant), code)
+		return newArrowSink(q.w, c, q.position, code)
 	}
 	encoding, err := negotiateEncoding(q.r.Header)
 	if err != nil {

@@ -60,6 +60,12 @@ func (s *textSink) add(ch schema.Change, row []schema.Value) {
 	s.rows++
 }
 
+// evolve goes on in the new shape: each line stands for itself.
+func (s *textSink) evolve(c *schema.Collection) bool {
+	s.schema, s.keys = c.Schema, projectRows(c.Schema, c.Schema.Key)
+	return true
+}
+
 func (s *textSink) pending() (int, bool) { return len(s.buf), len(s.buf) >= pendingTextBytes }
 
 func (s *textSink) take() func() error {
@@ -145,6 +151,9 @@ func (s *arrowSink) add(ch schema.Change, row []schema.Value) {
 	s.row = append(append(s.row[:0], row...), schema.String(ch.Op.String()))
 	s.builder.Append(s.row, ch.Seq, ch.TimeMicros)
 }
+
+// evolve keeps the shape that the stream began with.
+func (s *arrowSink) evolve(*schema.Collection) bool { return false }
 
 func (s *arrowSink) pending() (int, bool) {
 	n := s.builder.Bytes()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -17,6 +18,9 @@ const (
 	typeCSV         = "text/csv"
 	typeSSE         = "text/event-stream"
 )
+
+// ndjsonNames are the other names that NDJSON goes by.
+var ndjsonNames = []string{"application/ndjson", "application/jsonl", "application/x-jsonlines"}
 
 // accepted is one range of an Accept or Accept-Encoding header.
 type accepted struct {
@@ -33,6 +37,9 @@ func parseAccept(values []string) []accepted {
 		name, params, err := mime.ParseMediaType(part)
 		if err != nil {
 			continue
+		}
+		if slices.Contains(ndjsonNames, name) {
+			name = typeNDJSON
 		}
 		a := accepted{name: name, params: params, q: 1}
 		if text, ok := params["q"]; ok {
@@ -106,7 +113,7 @@ func negotiate(h http.Header, offers ...string) (string, accepted, error) {
 		}
 	}
 	if best == "" {
-		return "", accepted{}, fmt.Errorf("Accept %q: %w; on offer: %s",
+		return "", accepted{}, fmt.Errorf("header Accept %q: %w; on offer: %s",
 			strings.Join(values, ", "), errNotAcceptable, strings.Join(offers, ", "))
 	}
 	return best, by, nil
@@ -176,6 +183,6 @@ func negotiateEncoding(h http.Header) (string, error) {
 	if starQ > 0 && !named["gzip"] {
 		return "gzip", nil
 	}
-	return "", fmt.Errorf("Accept-Encoding %q: %w; on offer: identity, gzip, zstd",
+	return "", fmt.Errorf("header Accept-Encoding %q: %w; on offer: identity, gzip, zstd",
 		strings.Join(h.Values("Accept-Encoding"), ", "), errNotAcceptable)
 }

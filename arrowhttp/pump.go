@@ -7,14 +7,18 @@ import (
 	stdsync "sync"
 	"time"
 
+	"github.com/trinedb/trine/internal/query"
 	"github.com/trinedb/trine/schema"
 )
 
-// changeSink turns changes into bytes for one client. add and take are called
-// under the pump's lock; the rest by the goroutine of the request alone.
+// changeSink turns changes into bytes for one client. add, evolve, pending and
+// take are called under the pump's lock; the rest by the goroutine of the request alone.
 type changeSink interface {
 	// add takes in a change; it keeps none of the bytes.
 	add(ch schema.Change, row []schema.Value)
+	// evolve changes the shape of the rows to come, if it can; if not, they
+	// are still given in the old one.
+	evolve(c *schema.Collection) bool
 	// pending is about how many bytes wait to be taken, full whether to wait
 	// with more.
 	pending() (bytes int, full bool)
@@ -60,23 +64,28 @@ func (p *pump) run() error {
 	defer func() { cancel(); <-p.done }()
 	go p.read(ctx)
 
-	err := p.send(ctx, cancel)
+	err := p.guard(func() error { return p.send(ctx, cancel) })
 	if err == nil {
 		return p.sink.finish()
 	}
 	return p.q.abort(err, p.sink)
 }
 
+// guard makes a panic an error, so that the stream ends as a failed one does.
+func (p *pump) guard(fn func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			p.q.s.log.Error("log panicked", "path", p.q.r.URL.EscapedPath(), "panic", v, "stack", stack())
+			err = fmt.Errorf("log panicked: %v", v)
+		}
+	}()
+	return fn()
+}
+
 // read is the reader's goroutine.
 func (p *pump) read(ctx context.Context) {
 	defer close(p.done)
-	defer func() {
-		if v := recover(); v != nil {
-			p.q.s.log.Error("log read panicked", "path", p.q.r.URL.EscapedPath(), "panic", v, "stack", stack())
-			p.err = fmt.Errorf("log read panicked: %v", v)
-		}
-	}()
-	p.err = p.readAll(ctx)
+	p.err = p.guard(func() error { return p.readAll(ctx) })
 }
 
 func (p *pump) readAll(ctx context.Context) error {
@@ -86,6 +95,9 @@ func (p *pump) readAll(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if rows, err = p.follow(ctx, rows, ch); err != nil {
+			return err
+		}
 		var row []schema.Value
 		if ch.Op == schema.OpDelete {
 			row, err = rows.key(ch.Key)
@@ -93,7 +105,7 @@ func (p *pump) readAll(ctx context.Context) error {
 			row, err = rows.decode(ctx, ch.Row)
 		}
 		if err != nil {
-			return fmt.Errorf("read change %d of %s: %w", ch.Seq, p.c, err)
+			return p.q.raced(p.c, fmt.Errorf("read change %d of %s: %w", ch.Seq, p.c, err))
 		}
 		if p.req.where != nil && !p.req.where.Match(row, ch.Seq, ch.TimeMicros) {
 			continue
@@ -106,6 +118,35 @@ func (p *pump) readAll(ctx context.Context) error {
 		}
 	}
 	return ctx.Err()
+}
+
+// follow keeps a log that is read for days in step with its collection: a row
+// of a schema not met before may mean that the collection evolved.
+func (p *pump) follow(ctx context.Context, rows *rowReader, ch schema.Change) (*rowReader, error) {
+	if ch.Op == schema.OpDelete || rows.knows(ch.Row) {
+		return rows, nil
+	}
+	c, err := p.q.s.backend.Collections.Get(ctx, p.c.Tenant, p.c.Name)
+	if err != nil {
+		return nil, err
+	}
+	if c.Instance != p.c.Instance {
+		return nil, fmt.Errorf("collection %s was dropped: %w", p.c, schema.ErrNotFound)
+	}
+	if c.Schema.ID == p.c.Schema.ID {
+		return rows, nil
+	}
+	p.mu.Lock()
+	evolved := p.sink.evolve(c)
+	p.mu.Unlock()
+	if !evolved {
+		return rows, nil
+	}
+	if p.req.where, err = query.ParseWhere(p.q.query.Get("where"), c.Schema); err != nil {
+		return nil, fmt.Errorf("parameter where, since the schema changed: %w", err)
+	}
+	p.c = c
+	return newRowReader(p.q.s.backend.Schemas, c.Schema), nil
 }
 
 // add puts a change into the pending buffer, and waits while that is full.

@@ -45,7 +45,7 @@ func getRecord(q *request) error {
 	}
 	row, err := newRowReader(q.s.backend.Schemas, c.Schema).decode(q.ctx(), encoded)
 	if err != nil {
-		return fmt.Errorf("read record of %s: %w", c, err)
+		return q.raced(c, fmt.Errorf("read record of %s: %w", c, err))
 	}
 	q.w.rows = 1
 	return q.json(http.StatusOK, out.append(nil, row))
@@ -91,7 +91,7 @@ func lookup(q *request) error {
 		return nil
 	})
 	if err != nil {
-		return err
+		return q.raced(c, err)
 	}
 	body := make([]byte, 0, len(text)+5*len(keys)+len(`{"records":[]}`))
 	body = append(body, `{"records":[`...)
@@ -194,7 +194,7 @@ func rangeRecords(q *request) error {
 	}
 	if !req.keys.empty() {
 		if err := q.s.backend.Reader.Range(q.ctx(), c, req.keys, visit); err != nil {
-			return err
+			return q.raced(c, err)
 		}
 	}
 	body = append(body, `],"after":`...)

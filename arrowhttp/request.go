@@ -114,7 +114,28 @@ func (q *request) await(tenant string) error {
 	return nil
 }
 
-func (q *request) setPosition(p schema.Position) { q.w.Header().Set(HeaderPosition, p.String()) }
+// setPosition notes what the answer is good for, and tells it.
+func (q *request) setPosition(p schema.Position) {
+	q.position = p
+	q.w.Header().Set(HeaderPosition, p.String())
+}
+
+// raced explains why a row could not be read when the reason is that the
+// collection evolved meanwhile: the row has a shape that its schema of before
+// has no room for.
+func (q *request) raced(c *schema.Collection, err error) error {
+	switch {
+	case errors.Is(err, schema.ErrIncompatible):
+		err = fmt.Errorf("%w: %v", schema.ErrCorrupt, err) // not the client's doing
+	case !errors.Is(err, schema.ErrCorrupt):
+		return err
+	}
+	now, gerr := q.s.backend.Collections.Get(q.ctx(), c.Tenant, c.Name)
+	if gerr == nil && now.Schema.ID == c.Schema.ID {
+		return err
+	}
+	return fmt.Errorf("read %s: %w: its schema changed meanwhile; try again", c, schema.ErrUnavailable)
+}
 
 // waitTime reads Trine-Wait: a duration, or a number of seconds.
 func waitTime(h http.Header) (time.Duration, error) {

@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"sort"
 	"strings"
+
+	"github.com/trinedb/trine/schema"
 )
 
 // route is one operation. The table of them is what the server routes by, what
@@ -35,6 +38,8 @@ type request struct {
 	path  map[string]string // path parameters, unescaped
 	rest  []string          // the rest parameter's segments, unescaped
 	query url.Values
+
+	position schema.Position // that the answer is good for; see setPosition
 }
 
 // router finds routes by path.
@@ -123,4 +128,16 @@ func unescape(segment string) (string, error) {
 		return "", invalid("path segment %q: %v; percent-encode it as UTF-8", segment, err)
 	}
 	return v, nil
+}
+
+// Routes lists the operations that are served, each as "METHOD /path params",
+// the query parameters sorted and separated by commas. The Iceberg catalog is
+// not among them.
+func (s *Server) Routes() []string {
+	var out []string
+	for _, rt := range s.router.routes {
+		names := slices.Sorted(slices.Values(rt.query))
+		out = append(out, rt.method+" "+rt.pattern+" "+strings.Join(names, ","))
+	}
+	return out
 }

@@ -35,6 +35,8 @@ func (s *Server) routes() []*route {
 		{method: get, pattern: basePath + "/scan.arrows", query: scanQuery, handle: scanArrows},
 		{method: get, pattern: basePath + "/scan.arrow", query: scanQuery, handle: scanFile},
 
+		{method: post, pattern: "/v1/verify", query: []string{"collection"}, handle: verify},
+
 		{method: get, pattern: "/healthz", open: true, lenient: true, handle: getHealth},
 		{method: get, pattern: "/readyz", open: true, lenient: true, handle: getReady},
 		{method: get, pattern: "/metrics", lenient: true, handle: metricsText},

@@ -45,6 +45,13 @@ func (d *rowReader) decode(ctx context.Context, encoded []byte) ([]schema.Value,
 	return d.row, err
 }
 
+// knows reports whether rows like this one were met before, or are of the
+// current schema.
+func (d *rowReader) knows(encoded []byte) bool {
+	id, err := schema.RowSchemaID(encoded)
+	return err != nil || id == d.schema.ID || d.decoders[id] != nil
+}
+
 // key reads an encoded key as a row in which all but the key is null.
 func (d *rowReader) key(encoded []byte) ([]schema.Value, error) {
 	parts, err := d.schema.DecodeKey(encoded, nil)

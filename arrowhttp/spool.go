@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	stdsync "sync"
+	"syscall"
 	"time"
 
 	"github.com/trinedb/trine/schema"
@@ -85,6 +86,11 @@ func (f *spoolFile) noteLocked(client string) {
 
 // create begins a file; the caller fills it and calls add or discard.
 func (s *spool) create() (*spoolFile, error) {
+	if s.dir != "" {
+		if err := os.MkdirAll(s.dir, 0o700); err != nil {
+			return nil, fmt.Errorf("spool scan: %w", err)
+		}
+	}
 	f, err := os.CreateTemp(s.dir, "trine-scan-*.arrow")
 	if err != nil {
 		return nil, fmt.Errorf("spool scan: %w", err)
@@ -106,7 +112,11 @@ func (w spoolWriter) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	w.file.size += int64(len(p))
-	return w.file.f.Write(p)
+	n, err := w.file.f.Write(p)
+	if errors.Is(err, syscall.ENOSPC) {
+		err = fmt.Errorf("%w: %v", schema.ErrNoSpace, err)
+	}
+	return n, err
 }
 
 // reserve takes room, from files that nobody reads if it must.
@@ -115,7 +125,7 @@ func (s *spool) reserve(n int64) error {
 	defer s.mu.Unlock()
 	for s.bytes+n > s.max {
 		if !s.evictLocked(func(*spoolFile) bool { return true }) {
-			return fmt.Errorf("spool scan: %w: the files being served take %d of %d bytes; use the stream form C/scan.arrows",
+			return fmt.Errorf("%w: the files being served take %d of %d bytes; use the stream form C/scan.arrows",
 				schema.ErrOverloaded, s.bytes, s.max)
 		}
 	}

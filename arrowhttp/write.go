@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -148,16 +149,13 @@ func (q *request) writeType(types ...string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	switch name {
-	case "application/ndjson", "application/jsonl", "application/x-jsonlines":
-		name = typeNDJSON // the other names of it
+	if slices.Contains(ndjsonNames, name) {
+		name = typeNDJSON
 	}
-	for _, t := range types {
-		if name == t {
-			return name, nil
-		}
+	if slices.Contains(types, name) {
+		return name, nil
 	}
-	return "", fmt.Errorf("Content-Type %q: %w; want %s", name, errMediaType, strings.Join(types, ", "))
+	return "", fmt.Errorf("header Content-Type %q: %w; want %s", name, errMediaType, strings.Join(types, ", "))
 }
 
 func (q *request) skipBad() (bool, error) {

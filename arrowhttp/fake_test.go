@@ -1,0 +1,602 @@
+package arrowhttp_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"sort"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/trinedb/trine/arrowhttp"
+	"github.com/trinedb/trine/internal/query"
+	"github.com/trinedb/trine/schema"
+	"github.com/trinedb/trine/schema/definition"
+	"github.com/trinedb/trine/schema/rowjson"
+)
+
+// store is an engine in memory: a list of changes and a map of rows for each
+// collection, one position for all.
+type store struct {
+	mu          sync.Mutex
+	changed     chan struct{} // closed and made anew at each write
+	collections map[string]*table
+	schemas     map[schema.SchemaID]*schema.Schema
+	next        schema.Instance
+	pos         schema.Position
+	now         int64
+
+	// Injected.
+	writeErr  error
+	scanAfter int   // batches before scanErr
+	scanErr   error //
+	scanPanic bool
+	readErr   error
+	logErr    error // after the changes that there are
+	batchRows int
+	scans     int // under way
+	scanned   int // begun
+	endless   bool
+	closed    chan struct{} // a mark when a scan was closed
+	lastWrite arrowhttp.WriteRequest
+}
+
+type table struct {
+	c       *schema.Collection
+	changes []schema.Change
+	rows    map[string][]byte
+}
+
+func newStore() *store {
+	return &store{
+		changed: make(chan struct{}), closed: make(chan struct{}, 100), collections: map[string]*table{}, schemas: map[schema.SchemaID]*schema.Schema{},
+		next: schema.FirstUserInstance, pos: schema.Position{Generation: 1}, now: 1_700_000_000_000_000, batchRows: 3,
+	}
+}
+
+func (s *store) backend() arrowhttp.Backend {
+	return arrowhttp.Backend{Collections: s, Schemas: s, Writer: s, Reader: reader{s}, Changes: changes{s},
+		Scanner: s, Describer: s, Positions: s, Verifier: s}
+}
+
+func (s *store) table(tenant, name string) (*table, error) {
+	t := s.collections[tenant+"/"+name]
+	if t == nil {
+		return nil, fmt.Errorf("collection %s/%s: %w", tenant, name, schema.ErrNotFound)
+	}
+	return t, nil
+}
+
+func (s *store) Get(_ context.Context, tenant, name string) (*schema.Collection, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t, err := s.table(tenant, name)
+	if err != nil {
+		return nil, err
+	}
+	return t.c, nil
+}
+
+func (s *store) List(_ context.Context, tenant, prefix, after string, limit int) ([]*schema.Collection, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []*schema.Collection
+	for _, t := range s.collections {
+		if t.c.Tenant == tenant && strings.HasPrefix(t.c.Name, prefix) && t.c.Name > after {
+			out = append(out, t.c)
+		}
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].Name < out[j].Name })
+	return out[:min(limit, len(out))], nil
+}
+
+func (s *store) Apply(_ context.Context, def definition.Definition, dryRun bool) (definition.Plan, *schema.Collection, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var cur *schema.Collection
+	t := s.collections[def.Tenant+"/"+def.Collection]
+	if t != nil {
+		cur = t.c
+	}
+	plan, err := definition.Evolve(cur, def)
+	if err != nil || dryRun || len(plan.Steps) == 0 {
+		return plan, cur, err
+	}
+	sc := *plan.Schema
+	if sc.ID == 0 {
+		sc.ID = schema.SchemaID(len(s.schemas) + 1)
+		s.schemas[sc.ID] = &sc
+	}
+	if t == nil {
+		t = &table{rows: map[string][]byte{}}
+		s.collections[def.Tenant+"/"+def.Collection] = t
+		t.c = &schema.Collection{Instance: s.next}
+		s.next++
+	}
+	t.c = &schema.Collection{Tenant: def.Tenant, Name: def.Collection, Instance: t.c.Instance, Schema: &sc,
+		Indexes: plan.Indexes, Options: plan.Options}
+	s.bumpLocked()
+	return plan, t.c, nil
+}
+
+func (s *store) Drop(_ context.Context, tenant, name string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, err := s.table(tenant, name)
+	delete(s.collections, tenant+"/"+name)
+	return err
+}
+
+func (s *store) Schema(_ context.Context, id schema.SchemaID) (*schema.Schema, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if sc := s.schemas[id]; sc != nil {
+		return sc, nil
+	}
+	return nil, schema.ErrNotFound
+}
+
+func (s *store) bumpLocked() {
+	s.pos.Chunk++
+	s.now += 1_000_000
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// Write takes NDJSON alone.
+func (s *store) Write(_ context.Context, req arrowhttp.WriteRequest) (arrowhttp.WriteResult, error) {
+	data, err := io.ReadAll(req.Body)
+	if err != nil {
+		return arrowhttp.WriteResult{}, fmt.Errorf("%w: body", schema.ErrInvalid) // hides the cause, as a decoder may
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	req.Body = nil
+	s.lastWrite = req
+	if s.writeErr != nil {
+		return arrowhttp.WriteResult{}, s.writeErr
+	}
+	t, err := s.table(req.Tenant, req.Collection)
+	if err != nil {
+		return arrowhttp.WriteResult{}, err
+	}
+	if req.IfSeq != nil && int(*req.IfSeq) != len(t.changes) {
+		return arrowhttp.WriteResult{}, fmt.Errorf("next seq is %d: %w", len(t.changes), schema.ErrPrecondition)
+	}
+	var errs schema.FieldErrors
+	res := arrowhttp.WriteResult{FirstSeq: schema.Seq(len(t.changes))}
+	for i, line := range bytes.Split(bytes.TrimSpace(data), []byte("\n")) {
+		if len(line) == 0 {
+			continue
+		}
+		row, ok := rowjson.Decode(t.c.Schema, line, nil, &errs, i+1)
+		if ok {
+			s.appendLocked(t, req.Op, row)
+			res.Count++
+		}
+	}
+	if len(errs) > 0 && !req.SkipBad {
+		return arrowhttp.WriteResult{}, errs
+	}
+	s.bumpLocked()
+	res.Skipped, res.Position = errs, s.pos
+	return res, nil
+}
+
+func (s *store) appendLocked(t *table, op string, row []schema.Value) {
+	ch := schema.Change{Seq: schema.Seq(len(t.changes)), TimeMicros: s.now}
+	if t.c.Schema.Keyed() {
+		ch.Key = t.c.Schema.AppendKey(nil, row)
+	}
+	if op == "delete" {
+		ch.Op = schema.OpDelete
+		delete(t.rows, string(ch.Key))
+	} else {
+		ch.Op, ch.Row = schema.OpUpsert, t.c.Schema.AppendRow(nil, row)
+		t.rows[string(ch.Key)] = ch.Row
+	}
+	t.changes = append(t.changes, ch)
+}
+
+func (s *store) WriteMany(ctx context.Context, req arrowhttp.WriteManyRequest) (arrowhttp.WriteManyResult, error) {
+	var out arrowhttp.WriteManyResult
+	dec := json.NewDecoder(req.Body)
+	for {
+		var line struct {
+			Collection, Op string
+			Record         json.RawMessage
+		}
+		if err := dec.Decode(&line); err == io.EOF {
+			return out, nil
+		} else if err != nil {
+			return out, fmt.Errorf("%w: %v", schema.ErrInvalid, err)
+		}
+		res, err := s.Write(ctx, arrowhttp.WriteRequest{Tenant: req.Tenant, Collection: line.Collection, Op: line.Op, Body: bytes.NewReader(line.Record)})
+		if err != nil {
+			return out, err
+		}
+		out.Collections = append(out.Collections, arrowhttp.CollectionWrite{Collection: line.Collection, FirstSeq: res.FirstSeq, Count: res.Count})
+		out.Position = res.Position
+	}
+}
+
+type reader struct{ s *store }
+
+func (r reader) Get(_ context.Context, c *schema.Collection, key []byte) ([]byte, bool, error) {
+	r.s.mu.Lock()
+	defer r.s.mu.Unlock()
+	row, ok := r.s.collections[c.String()].rows[string(key)]
+	return row, ok, r.s.readErr
+}
+
+func (r reader) Lookup(ctx context.Context, c *schema.Collection, keys [][]byte, fn func(int, []byte) error) error {
+	for i := len(keys) - 1; i >= 0; i-- { // any order
+		row, ok, err := r.Get(ctx, c, keys[i])
+		if err == nil && ok {
+			err = fn(i, row)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r reader) Range(_ context.Context, c *schema.Collection, kr arrowhttp.KeyRange, fn func(key, row []byte) (bool, error)) error {
+	r.s.mu.Lock()
+	defer r.s.mu.Unlock()
+	rows := r.s.collections[c.String()].rows
+	var keys []string
+	for k := range rows {
+		if k >= string(kr.From) && (kr.To == nil || k < string(kr.To)) {
+			keys = append(keys, k)
+		}
+	}
+	sort.Strings(keys)
+	if kr.Reverse {
+		slices.Reverse(keys)
+	}
+	for _, k := range keys {
+		if more, err := fn([]byte(k), rows[k]); err != nil || !more {
+			return err
+		}
+	}
+	return r.s.readErr
+}
+
+type changes struct{ s *store }
+
+func (l changes) Read(ctx context.Context, c *schema.Collection, req arrowhttp.ChangesRequest) iter.Seq2[schema.Change, error] {
+	s := l.s
+	return func(yield func(schema.Change, error) bool) {
+		at := func(i schema.Seq) (schema.Change, bool, chan struct{}) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			all := s.collections[c.String()].changes
+			if int(i) < len(all) {
+				return all[i], true, nil
+			}
+			return schema.Change{}, false, s.changed
+		}
+		if req.Descending {
+			for i := req.To; i > req.From; i-- {
+				if ch, _, _ := at(i - 1); !yield(ch, nil) {
+					return
+				}
+			}
+			return
+		}
+		for i := req.From; req.Follow || i < req.To; {
+			ch, ok, changed := at(i)
+			if ok {
+				i++
+				if !yield(ch, nil) {
+					return
+				}
+				continue
+			}
+			if s.logErr != nil {
+				break
+			}
+			select {
+			case <-changed:
+			case <-ctx.Done():
+				yield(schema.Change{}, ctx.Err())
+				return
+			}
+		}
+		if s.logErr != nil {
+			yield(schema.Change{}, s.logErr)
+		}
+	}
+}
+
+func (l changes) SeqAt(_ context.Context, c *schema.Collection, micros int64) (schema.Seq, error) {
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	all := l.s.collections[c.String()].changes
+	return schema.Seq(sort.Search(len(all), func(i int) bool { return all[i].TimeMicros >= micros })), nil
+}
+
+func (l changes) NextSeq(_ context.Context, c *schema.Collection) (schema.Seq, error) {
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	return schema.Seq(len(l.s.collections[c.String()].changes)), nil
+}
+
+func (s *store) Scan(ctx context.Context, c *schema.Collection, req query.Scan) (*arrowhttp.ScanStream, error) {
+	where, err := query.ParseWhere(req.Where, c.Schema)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var columns []int
+	for _, name := range req.Columns {
+		if i := c.Schema.Index(name); i >= 0 {
+			columns = append(columns, i)
+		}
+	}
+	s.scans++
+	s.scanned++
+	return &arrowhttp.ScanStream{
+		Schema:   c.Schema.Arrow(columns, true),
+		Position: s.pos, SnapshotID: 7,
+		Batches: s.batches(ctx, c, columns, where, req.Limit),
+		Close:   sync.OnceValue(s.closeScan),
+	}, nil
+}
+
+func (s *store) closeScan() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.scans--
+	s.closed <- struct{}{}
+	return nil
+}
+
+func (s *store) batches(ctx context.Context, c *schema.Collection, columns []int, where *query.Predicate, limit int64) iter.Seq2[arrow.RecordBatch, error] {
+	return func(yield func(arrow.RecordBatch, error) bool) {
+		b := schema.NewArrowBuilder(memory.DefaultAllocator, c.Schema, columns, true)
+		sent := 0
+		emit := func() bool {
+			batch := b.NewRecordBatch()
+			defer batch.Release()
+			sent++
+			return yield(batch, nil)
+		}
+		failing := func() bool {
+			if s.scanErr != nil && sent == s.scanAfter {
+				if s.scanPanic {
+					panic(s.scanErr)
+				}
+				yield(nil, s.scanErr)
+				return true
+			}
+			return false
+		}
+		dec := schema.NewRowDecoder(c.Schema, c.Schema)
+		var rows int64
+		for again := true; again; again = s.endless {
+			s.mu.Lock()
+			all := slices.Clone(s.collections[c.String()].changes)
+			s.mu.Unlock()
+			for _, ch := range all {
+				row, err := dec.Decode(ch.Row, nil)
+				if err != nil {
+					yield(nil, err)
+					return
+				}
+				if !where.Match(row, ch.Seq, ch.TimeMicros) || limit > 0 && rows == limit {
+					continue
+				}
+				rows++
+				b.Append(row, ch.Seq, ch.TimeMicros)
+				if b.Len() < s.batchRows {
+					continue
+				}
+				if ctx.Err() != nil {
+					yield(nil, ctx.Err())
+					return
+				}
+				if failing() || !emit() {
+					return
+				}
+			}
+		}
+		if failing() || b.Len() > 0 && !emit() {
+			return
+		}
+		failing()
+	}
+}
+
+func (s *store) Describe(_ context.Context, c *schema.Collection) (arrowhttp.Status, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.collections[c.String()]
+	next := schema.Seq(len(t.changes))
+	return arrowhttp.Status{Rows: int64(len(t.rows)), NextSeq: next, Position: s.pos,
+		Log: arrowhttp.StoreStatus{NextSeq: next, Bytes: 10}, Index: arrowhttp.StoreStatus{NextSeq: next, Bytes: 20},
+		Lake: arrowhttp.LakeStatus{StoreStatus: arrowhttp.StoreStatus{LagMicros: 2_000_000}, Location: "file:///lake/x"}}, nil
+}
+
+func (s *store) Current(string) schema.Position {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pos
+}
+
+func (s *store) Wait(ctx context.Context, tenant string, pos schema.Position) error {
+	for {
+		s.mu.Lock()
+		changed := s.changed
+		s.mu.Unlock()
+		if s.Current(tenant).Compare(pos) >= 0 {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("wait: %w", ctx.Err())
+		}
+	}
+}
+
+func (s *store) Verify(_ context.Context, only string) iter.Seq2[arrowhttp.VerifyReport, error] {
+	return func(yield func(arrowhttp.VerifyReport, error) bool) {
+		if only == "acme/none" {
+			yield(arrowhttp.VerifyReport{}, schema.ErrNotFound)
+			return
+		}
+		for _, name := range []string{"acme/airports", "acme/events"} {
+			if (only == "" || only == name) && !yield(arrowhttp.VerifyReport{Collection: name, OK: true}, nil) {
+				return
+			}
+		}
+		if s.scanErr != nil {
+			yield(arrowhttp.VerifyReport{}, s.scanErr)
+		}
+	}
+}
+
+// rig is a server over a store, with a client.
+type rig struct {
+	t     *testing.T
+	store *store
+	srv   *arrowhttp.Server
+	http  *httptest.Server
+}
+
+const (
+	airports = "/v1/tenants/acme/collections/airports"
+	events   = "/v1/tenants/acme/collections/events"
+)
+
+// newRig serves a keyed and an append-only collection with three records each.
+func newRig(t *testing.T, change ...func(*arrowhttp.Options)) *rig {
+	t.Helper()
+	r := &rig{t: t, store: newStore()}
+	opts := arrowhttp.Options{Backend: r.store.backend(), SpoolDir: t.TempDir(),
+		Logger: slog.New(slog.NewTextHandler(t.Output(), nil))}
+	for _, fn := range change {
+		fn(&opts)
+	}
+	srv, err := arrowhttp.New(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.srv = srv
+	r.http = httptest.NewServer(srv.Handler())
+	t.Cleanup(func() {
+		r.http.CloseClientConnections()
+		r.http.Close()
+		if err := srv.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	apply := func(text string) {
+		def, err := definition.ParseOne([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := r.store.Apply(t.Context(), def, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	apply(`{tenant: acme, collection: airports, key: [state, iata], fields: [
+		{name: state, type: string, required: true}, {name: iata, type: string, required: true},
+		{name: name, type: string}, {name: delay, type: long}, {name: tags, type: {type: list, element: string}}]}`)
+	apply(`{tenant: acme, collection: events, fields: [{name: id, type: long, required: true}, {name: note, type: string}]}`)
+	r.put("acme", "airports", `{"state":"WA","iata":"SEA","name":"Seattle","delay":10,"tags":["a","b"]}
+{"state":"WA","iata":"P/X","name":"a, \"b\"","delay":null,"tags":null}
+{"state":"OR","iata":"PDX","name":"","delay":30,"tags":[]}`)
+	r.put("acme", "events", "{\"id\":1,\"note\":\"x\"}\n{\"id\":2,\"note\":null}\n{\"id\":3,\"note\":\"z\"}")
+	return r
+}
+
+func (r *rig) put(tenant, name, lines string) {
+	r.t.Helper()
+	_, err := r.store.Write(r.t.Context(), arrowhttp.WriteRequest{Tenant: tenant, Collection: name, Body: strings.NewReader(lines)})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// do sends a request; header is name, value, name, value, …
+func (r *rig) do(method, path, body string, header ...string) *http.Response {
+	r.t.Helper()
+	res, err := r.try(r.t.Context(), method, path, body, header...)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { _ = res.Body.Close() })
+	return res
+}
+
+func (r *rig) try(ctx context.Context, method, path, body string, header ...string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, r.http.URL+path, strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept-Encoding", "identity")
+	if body != "" {
+		req.Header.Set("Content-Type", "application/x-ndjson")
+	}
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	return r.http.Client().Do(req)
+}
+
+// text is a successful answer's body.
+func (r *rig) text(method, path, body string, header ...string) string {
+	r.t.Helper()
+	res := r.do(method, path, body, header...)
+	b, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode >= 300 {
+		r.t.Fatalf("%s %s: %s %v\n%s", method, path, res.Status, err, b)
+	}
+	return string(b)
+}
+
+// problem is a failed answer's body.
+func (r *rig) problem(method, path, body string, header ...string) arrowhttp.Problem {
+	r.t.Helper()
+	res := r.do(method, path, body, header...)
+	return r.readProblem(res)
+}
+
+func (r *rig) readProblem(res *http.Response) arrowhttp.Problem {
+	r.t.Helper()
+	var p arrowhttp.Problem
+	b, err := io.ReadAll(res.Body)
+	if err == nil {
+		err = json.Unmarshal(b, &p)
+	}
+	if err != nil || res.Header.Get("Content-Type") != "application/problem+json" || p.Status != res.StatusCode || p.Detail == "" || p.Retry == "" {
+		r.t.Fatalf("%s %s: not a problem: %s %v\n%s", res.Request.Method, res.Request.URL, res.Status, err, b)
+	}
+	return p
+}
+
+func wantText(t *testing.T, what, got, want string) {
+	t.Helper()
+	if strings.TrimSpace(got) != strings.TrimSpace(want) {
+		t.Errorf("%s:\n got %s\nwant %s", what, got, want)
+	}
+}
+
+var errBoom = errors.New("boom at /secret/path")

@@ -1,0 +1,80 @@
+package arrowhttp
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"net/http"
+	"strings"
+
+	"github.com/trinedb/trine/schema"
+)
+
+// Verifier compares the stores of collections.
+type Verifier interface {
+	// Verify yields a report for the collection called only ("tenant/name"), or
+	// for each if that is "". It yields at most one error, last.
+	Verify(ctx context.Context, only string) iter.Seq2[VerifyReport, error]
+}
+
+// VerifyReport is what the comparison of a collection's stores found.
+type VerifyReport struct {
+	Collection  string             `json:"collection"`
+	OK          bool               `json:"ok"`
+	Changes     schema.Seq         `json:"changes"`   // of the log, folded
+	Rows        int64              `json:"rows"`      // that they leave
+	LakeRows    int64              `json:"lake_rows"` // of the table
+	LakeSeq     schema.Seq         `json:"lake_seq"`  // that the table was compared at
+	Differences []VerifyDifference `json:"differences,omitempty"`
+	More        int                `json:"more,omitempty"` // differences beyond those told
+}
+
+// VerifyDifference is one place where a store is not what the log says.
+type VerifyDifference struct {
+	Store string `json:"store"`
+	Row   string `json:"row"`
+	Want  string `json:"want"`
+	Got   string `json:"got"`
+}
+
+// verify answers POST /v1/verify: a line of NDJSON for each collection, as it
+// is compared. It reads every row of every store.
+func verify(q *request) error {
+	only := q.query.Get("collection")
+	if only != "" && strings.Count(only, "/") != 1 {
+		return invalid("parameter collection: %q; want tenant/collection", only)
+	}
+	var out *stream
+	for report, err := range q.s.backend.Verifier.Verify(q.ctx(), only) {
+		if err != nil && out == nil {
+			return err
+		}
+		if err != nil {
+			return q.abort(err, &textSink{out: out})
+		}
+		if out == nil {
+			if out, err = newStream(q.w, typeNDJSON, ""); err != nil {
+				return err
+			}
+			q.w.WriteHeader(http.StatusOK)
+		}
+		line, err := json.Marshal(report)
+		if err != nil {
+			return fmt.Errorf("encode report: %w", err)
+		}
+		if _, err := out.Write(append(line, '\n')); err != nil {
+			return err
+		}
+		if err := out.flush(); err != nil {
+			return err
+		}
+	}
+	if out == nil { // there are no collections
+		var err error
+		if out, err = newStream(q.w, typeNDJSON, ""); err != nil {
+			return err
+		}
+	}
+	return out.end(statusComplete)
+}
