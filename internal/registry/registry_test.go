@@ -1,0 +1,251 @@
+package registry_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	stdsync "sync"
+	"testing"
+
+	"github.com/trinedb/trine/internal/registry"
+	"github.com/trinedb/trine/schema"
+	"github.com/trinedb/trine/schema/definition"
+)
+
+// memStore is a log and an index in memory.
+type memStore struct {
+	mu      stdsync.Mutex
+	rows    map[schema.Instance]map[string][]byte
+	next    map[schema.Instance]schema.Seq
+	appends int
+	fail    error
+}
+
+func newMemStore() *memStore {
+	return &memStore{rows: map[schema.Instance]map[string][]byte{}, next: map[schema.Instance]schema.Seq{}}
+}
+
+func (m *memStore) Get(_ context.Context, inst schema.Instance, key []byte) ([]byte, bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	row, ok := m.rows[inst][string(key)]
+	return row, ok, nil
+}
+
+func (m *memStore) Range(_ context.Context, inst schema.Instance, from, to []byte, fn func(key, row []byte) (bool, error)) error {
+	m.mu.Lock()
+	var keys []string
+	for k := range m.rows[inst] {
+		if k >= string(from) && (to == nil || k < string(to)) {
+			keys = append(keys, k)
+		}
+	}
+	m.mu.Unlock()
+	slices.Sort(keys)
+	for _, k := range keys {
+		if more, err := fn([]byte(k), m.rows[inst][k]); err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *memStore) NextSeq(_ context.Context, inst schema.Instance) (schema.Seq, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.next[inst], nil
+}
+
+func (m *memStore) Append(_ context.Context, groups []schema.Group, guard schema.Instance, want schema.Seq) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.fail != nil {
+		return m.fail
+	}
+	if m.next[guard] != want {
+		return schema.ErrPrecondition
+	}
+	m.appends++
+	for _, g := range groups {
+		if m.rows[g.Instance] == nil {
+			m.rows[g.Instance] = map[string][]byte{}
+		}
+		for _, rec := range g.Records {
+			if rec.Op == schema.OpDelete {
+				delete(m.rows[g.Instance], string(rec.Key))
+			} else {
+				m.rows[g.Instance][string(rec.Key)] = bytes.Clone(rec.Row)
+			}
+			m.next[g.Instance]++
+		}
+	}
+	return nil
+}
+
+func open(t *testing.T, store registry.Store) *registry.Registry {
+	t.Helper()
+	r, err := registry.New(registry.Options{Store: store})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func define(t *testing.T, tenant, name, fields string) definition.Definition {
+	t.Helper()
+	d, err := definition.ParseOne(fmt.Appendf(nil,
+		`{"tenant":%q,"collection":%q,"key":["id"],"fields":[{"name":"id","type":"string","required":true}%s]}`, tenant, name, fields))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func apply(t *testing.T, r *registry.Registry, d definition.Definition) *schema.Collection {
+	t.Helper()
+	_, c, err := r.Apply(t.Context(), d, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestSchemaIsShared(t *testing.T) {
+	r := open(t, newMemStore())
+	a := apply(t, r, define(t, "acme", "a", ""))
+	b := apply(t, r, define(t, "acme", "b", ""))
+	c := apply(t, r, define(t, "acme", "c", `,{"name":"x","type":"long"}`))
+	if a.Schema.ID != b.Schema.ID {
+		t.Errorf("schemas %d and %d for one content", a.Schema.ID, b.Schema.ID)
+	}
+	if a.Schema.ID == c.Schema.ID {
+		t.Errorf("schema %d for two contents", c.Schema.ID)
+	}
+	if a.Instance == b.Instance || a.Instance < schema.FirstUserInstance {
+		t.Errorf("instances %d and %d", a.Instance, b.Instance)
+	}
+}
+
+func TestApplyTwiceWritesOnce(t *testing.T) {
+	store := newMemStore()
+	r := open(t, store)
+	apply(t, r, define(t, "acme", "a", ""))
+	plan, _, err := r.Apply(t.Context(), define(t, "acme", "a", ""), false)
+	if err != nil || len(plan.Steps) != 0 || store.appends != 1 {
+		t.Errorf("steps %v, %d appends, %v", plan.Steps, store.appends, err)
+	}
+}
+
+func TestDryRunWritesNothing(t *testing.T) {
+	store := newMemStore()
+	r := open(t, store)
+	if _, _, err := r.Apply(t.Context(), define(t, "acme", "a", ""), true); err != nil || store.appends != 0 {
+		t.Errorf("%d appends, %v", store.appends, err)
+	}
+	if _, err := r.Get(t.Context(), "acme", "a"); !errors.Is(err, schema.ErrNotFound) {
+		t.Errorf("collection after a dry run: %v", err)
+	}
+}
+
+func TestFailedApplyIsNotSeen(t *testing.T) {
+	store := newMemStore()
+	r := open(t, store)
+	apply(t, r, define(t, "acme", "a", ""))
+	store.fail = schema.ErrUnavailable
+	if _, _, err := r.Apply(t.Context(), define(t, "acme", "a", `,{"name":"x","type":"long"}`), false); !errors.Is(err, schema.ErrUnavailable) {
+		t.Fatalf("apply: %v", err)
+	}
+	c, err := r.Get(t.Context(), "acme", "a")
+	if err != nil || len(c.Schema.Fields) != 1 {
+		t.Errorf("after a failed apply: %v, %v", c, err)
+	}
+}
+
+func TestDropFreesTheName(t *testing.T) {
+	store := newMemStore()
+	r := open(t, store)
+	first := apply(t, r, define(t, "acme", "a", ""))
+	if _, err := r.Drop(t.Context(), "acme", "a"); err != nil {
+		t.Fatal(err)
+	}
+	for _, reg := range []*registry.Registry{r, open(t, store)} {
+		if _, err := reg.Get(t.Context(), "acme", "a"); !errors.Is(err, schema.ErrNotFound) {
+			t.Errorf("get after drop: %v", err)
+		}
+		if _, err := reg.ByInstance(t.Context(), first.Instance); !errors.Is(err, schema.ErrNotFound) {
+			t.Errorf("instance after drop: %v", err)
+		}
+	}
+	if second := apply(t, r, define(t, "acme", "a", "")); second.Instance == first.Instance {
+		t.Errorf("instance %d is used again", first.Instance)
+	}
+}
+
+func TestReopen(t *testing.T) {
+	store := newMemStore()
+	want := apply(t, open(t, store), define(t, "acme", "a", `,{"name":"x","type":"long"}`))
+	r := open(t, store)
+	got, err := r.Get(t.Context(), "acme", "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Instance != want.Instance || got.Schema.ID != want.Schema.ID || len(got.Schema.Fields) != 2 || !got.Schema.Keyed() || got.Options != want.Options {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	byInst, err := r.ByInstance(t.Context(), want.Instance)
+	if err != nil || byInst.String() != "acme/a" {
+		t.Errorf("by instance: %v, %v", byInst, err)
+	}
+}
+
+func TestListPages(t *testing.T) {
+	r := open(t, newMemStore())
+	for _, tenant := range []string{"acme", "acme2", "beta"} {
+		for i := range 5 {
+			apply(t, r, define(t, tenant, fmt.Sprintf("c%d", i), ""))
+		}
+	}
+	var names []string
+	for after := ""; ; {
+		page, err := r.List(t.Context(), "acme", "c", after, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range page {
+			names = append(names, c.String())
+			after = c.Name
+		}
+		if len(page) < 2 {
+			break
+		}
+	}
+	if want := []string{"acme/c0", "acme/c1", "acme/c2", "acme/c3", "acme/c4"}; !slices.Equal(names, want) {
+		t.Errorf("list %v, want %v", names, want)
+	}
+	tenants, err := r.Tenants(t.Context(), "", 10)
+	if err != nil || !slices.Equal(tenants, []string{"acme", "acme2", "beta"}) {
+		t.Errorf("tenants %v, %v", tenants, err)
+	}
+	if after, err := r.Tenants(t.Context(), "acme", 1); err != nil || !slices.Equal(after, []string{"acme2"}) {
+		t.Errorf("tenants after acme: %v, %v", after, err)
+	}
+}
+
+func TestConcurrentApply(t *testing.T) {
+	store := newMemStore()
+	r := open(t, store)
+	var wg stdsync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			if _, _, err := r.Apply(t.Context(), define(t, "acme", fmt.Sprintf("c%d", i%2), ""), false); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if store.appends != 2 {
+		t.Errorf("%d appends for 2 collections", store.appends)
+	}
+}
