@@ -34,9 +34,10 @@ type Options struct {
 	// MaxChunkBytes closes a chunk that has grown to it, before compression; a
 	// single larger batch makes a larger chunk. Default 1 MiB.
 	MaxChunkBytes int
-	// Linger closes a chunk that has waited this long for the one before it to
-	// be stored, so that it is encoded meanwhile. A chunk that need not wait
-	// closes at once. Default 1 ms.
+	// Linger is the longest that a chunk waits for company when the store is
+	// free, which it does only if company is to be expected: else it closes at
+	// once. While the store is busy, a chunk of a quarter of MaxChunkBytes
+	// closes after Linger, to be encoded meanwhile. Default 1 ms.
 	Linger time.Duration
 	// MaxPendingBytes bounds what was handed to Append and is not durable;
 	// beyond it Append waits. Default 128 MiB.

@@ -20,6 +20,7 @@ type writer struct {
 	held     *pending    // taken from the queue, waits for room
 	linger   *time.Timer
 	lingered bool
+	gather   gather
 	run      uint64
 	lastTime int64
 
@@ -59,7 +60,10 @@ func (w *writer) loop(ctx context.Context) {
 		case b := <-w.pipe.results:
 			w.landed(ctx, b)
 		case <-w.linger.C:
-			w.lingered = true
+			w.lingered = !w.open.empty()
+			if w.open.empty() {
+				w.gather.end(0)
+			}
 		case <-c.wake:
 		case <-closing:
 			w.closing = true
@@ -247,19 +251,24 @@ func (w *writer) seal() {
 }
 
 func (w *writer) sealReason() string {
+	big := w.held != nil || w.open.bytes >= int64(w.c.o.MaxChunkBytes)
 	switch {
 	case w.failing, w.open.empty(), len(w.flying) >= depth:
 		return ""
-	case len(w.flying) == 0:
-		return "idle"
-	case w.held != nil, w.open.bytes >= int64(w.c.o.MaxChunkBytes):
+	case big:
 		return "size"
-	case w.lingered:
+	case len(w.flying) == 0 && (w.closing || !w.gather.waiting(len(w.open.batches))):
+		return "idle"
+	case w.lingered && (len(w.flying) == 0 || w.open.bytes >= int64(w.c.o.MaxChunkBytes)/aheadFraction):
 		return "linger"
 	default:
 		return ""
 	}
 }
+
+// aheadFraction is the part of MaxChunkBytes from which on encoding takes long
+// enough to be done ahead. A smaller chunk had better stay open for more.
+const aheadFraction = 4
 
 func (w *writer) dispatch(reason string) {
 	b := w.open
@@ -273,6 +282,7 @@ func (w *writer) dispatch(reason string) {
 	})
 	w.linger.Stop()
 	w.lingered = false
+	w.gather.end(len(b.batches))
 	w.flying = append(w.flying, b)
 	w.open = &building{number: b.number + 1, run: w.run}
 	w.c.metrics.sealed(reason)
@@ -283,6 +293,12 @@ func (w *writer) dispatch(reason string) {
 func (w *writer) landed(ctx context.Context, b *building) {
 	w.flying = w.flying[1:]
 	if b.err == nil && !w.failing {
+		if len(w.flying) == 0 {
+			if d := w.gather.begin(len(b.batches), len(w.open.batches), b.put, w.c.o.Linger); d > 0 {
+				w.lingered = false
+				w.linger.Reset(d)
+			}
+		}
 		w.publish(b)
 		return
 	}
