@@ -130,9 +130,9 @@ func badInputs(t testing.TB) []badInput {
 		{"unsupported is a kind too", "", "", "text/html", "", good, unsupported, -1, "", ""},
 		{"unknown collection", "nowhere", "", ndjson, "", good, schema.ErrNotFound, -1, "", ""},
 		{"unknown op", "", "merge", ndjson, "", good, invalid, -1, "", "no operation"},
-		{"upsert without key", "flights", "upsert", ndjson, "", `{}`, unsupported, -1, "", "no key"},
-		{"delete without key", "flights", "delete", ndjson, "", `{}`, unsupported, -1, "", "no key"},
-		{"patch without key", "flights", "patch", ndjson, "", `{}`, unsupported, -1, "", "no key"},
+		{"upsert without key", "flights", "upsert", ndjson, "", `{}`, invalid, -1, "", "no key"},
+		{"delete without key", "flights", "delete", ndjson, "", `{}`, invalid, -1, "", "no key"},
+		{"patch without key", "flights", "patch", ndjson, "", `{}`, invalid, -1, "", "no key"},
 	}
 }
 

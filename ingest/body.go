@@ -27,31 +27,40 @@ const (
 // inFlight is the bytes that all batches share. It gives back-pressure:
 // a batch that finds no room is not read on.
 type inFlight struct {
-	room *semaphore.Weighted
-	wait time.Duration
+	room  *semaphore.Weighted
+	bytes int64 // that there are
+	wait  time.Duration
 }
 
 // share is what one batch has of it.
 type share struct {
 	inFlight *inFlight
+	ctx      context.Context // the request's
+	need     int64
 	held     int64
-	most     int64 // no batch needs more
 }
 
-// grow makes the share at least n bytes. Batches that each hold a part and
-// wait for more could wait for each other, so the wait is bounded.
-func (s *share) grow(ctx context.Context, n int64) error {
-	n = min(n, s.most)
+// add makes the share larger by what the batch needs more. Batches that each
+// hold a part and wait for more could wait for each other, so the wait is
+// bounded.
+func (s *share) add(n int64) error {
+	s.need += n
+	return s.hold(s.need)
+}
+
+// hold makes the share at least n bytes; one batch alone can hold it all.
+func (s *share) hold(n int64) error {
+	n = min(n, s.inFlight.bytes)
 	if n <= s.held {
 		return nil
 	}
-	more := min(max(n-s.held, shareBytes), s.most-s.held)
+	more := min(max(n-s.held, shareBytes), s.inFlight.bytes-s.held)
 	if !s.inFlight.room.TryAcquire(more) {
-		wait, cancel := context.WithTimeout(ctx, s.inFlight.wait)
+		wait, cancel := context.WithTimeout(s.ctx, s.inFlight.wait)
 		defer cancel()
 		if err := s.inFlight.room.Acquire(wait, more); err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
+			if s.ctx.Err() != nil {
+				return s.ctx.Err()
 			}
 			return fmt.Errorf("read batch: too many bytes are being written: %w", schema.ErrOverloaded)
 		}
@@ -70,7 +79,6 @@ func (s *share) release() {
 // body is a request's body, decompressed and within its limits. Its error
 // sticks, so that it is found also when a decoder on top hides it.
 type body struct {
-	ctx      context.Context
 	raw      io.Reader
 	in       int64 // bytes read of raw
 	out      int64 // bytes given
@@ -83,8 +91,8 @@ type body struct {
 }
 
 // newBody undoes a content encoding.
-func newBody(ctx context.Context, raw io.Reader, encoding string, s *share, o *Options) (*body, error) {
-	b := &body{ctx: ctx, raw: raw, share: s, maxBytes: o.MaxBatchBytes, maxRatio: o.MaxRatio, close: func() {}}
+func newBody(raw io.Reader, encoding string, s *share, o *Options) (*body, error) {
+	b := &body{raw: raw, share: s, maxBytes: o.MaxBatchBytes, maxRatio: o.MaxRatio, close: func() {}}
 	switch strings.ToLower(strings.TrimSpace(encoding)) {
 	case "", "identity":
 		b.from = (*rawReader)(b)
@@ -112,7 +120,7 @@ func (b *body) Read(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err
 	}
-	if err := b.ctx.Err(); err != nil {
+	if err := b.share.ctx.Err(); err != nil {
 		b.err = err
 		return 0, err
 	}
@@ -126,7 +134,7 @@ func (b *body) Read(p []byte) (int, error) {
 	case err != nil && err != io.EOF:
 		b.err = b.broken(err)
 	default:
-		b.err = b.share.grow(b.ctx, b.out)
+		b.err = b.share.add(int64(n))
 	}
 	if b.err != nil {
 		return 0, b.err
@@ -142,7 +150,7 @@ func (b *body) take(n int64) error {
 		if b.out > b.maxBytes {
 			b.err = fmt.Errorf("batch is larger than %d bytes when decompressed, send it as several: %w", b.maxBytes, schema.ErrTooLarge)
 		} else {
-			b.err = b.share.grow(b.ctx, b.out)
+			b.err = b.share.add(n)
 		}
 	}
 	return b.err

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/trinedb/trine/schema"
@@ -10,6 +11,7 @@ import (
 // limits count a batch against its Options, over all its collections.
 type limits struct {
 	o       *Options
+	share   *share
 	records int
 	bytes   int64
 }
@@ -24,8 +26,12 @@ func (l *limits) take(n int) error {
 	case l.bytes > l.o.MaxBatchBytes:
 		return fmt.Errorf("batch is larger than %d bytes when encoded, send it as several: %w", l.o.MaxBatchBytes, schema.ErrTooLarge)
 	}
-	return nil
+	return l.share.add(recordBytes)
 }
+
+// recordBytes is what a record takes in memory beside its bytes: its place in
+// the batch and in what finds its key.
+const recordBytes = 80
 
 // builder encodes the records of one collection's part of a batch.
 type builder struct {
@@ -46,7 +52,7 @@ type builder struct {
 // operation says what op is in the collection, or why it is not offered there.
 // The Op of a keyed record says what Decide will do: an OpInsert must not meet
 // its key, an OpUpdate is a patch.
-func operation(c *schema.Collection, op Op) (schema.Op, error) {
+func operation(c *schema.Collection, op Op) (schema.Op, *schema.FieldError) {
 	keyed := c.Schema.Keyed()
 	switch {
 	case op == OpDefault && keyed, op == OpUpsert && keyed:
@@ -58,9 +64,9 @@ func operation(c *schema.Collection, op Op) (schema.Op, error) {
 	case op == OpPatch && keyed:
 		return schema.OpUpdate, nil
 	case op == OpUpsert, op == OpDelete, op == OpPatch:
-		return 0, fmt.Errorf("%s %s: the collection has no key, its records can only be inserted: %w", op, c, schema.ErrUnsupported)
+		return 0, &schema.FieldError{Field: "op", Value: string(op), Rule: "the collection has no key, its records can only be inserted"}
 	default:
-		return 0, &schema.FieldError{Value: cut(string(op)), Rule: "is no operation: there are insert, upsert, delete and patch"}
+		return 0, &schema.FieldError{Field: "op", Value: cut(string(op)), Rule: "is no operation: there are insert, upsert, delete and patch"}
 	}
 }
 
@@ -101,6 +107,9 @@ func (b *builder) add(line int, op schema.Op, row []schema.Value, present []bool
 	if err := b.limits.take(len(data)); err != nil {
 		return err
 	}
+	if !partial(op) {
+		present = nil // absent is null
+	}
 	if b.digest != nil {
 		b.digest.add(b.collection.Instance, op, b.schema.Fields, row, present)
 	}
@@ -108,6 +117,10 @@ func (b *builder) add(line int, op schema.Op, row []schema.Value, present []bool
 	rec := schema.Record{Op: op, Key: data[:keyLen:keyLen], Row: data[keyLen:]}
 	if op == schema.OpUpdate {
 		b.addGiven(present)
+	}
+	if len(b.records) == cap(b.records) {
+		b.records = slices.Grow(b.records, max(16, len(b.records)))
+		b.lines = slices.Grow(b.lines, max(16, len(b.lines)))
 	}
 	b.records = append(b.records, rec)
 	b.lines = append(b.lines, int32(line))

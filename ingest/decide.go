@@ -14,6 +14,7 @@ type decision struct {
 	w        *Writer
 	builders []*builder // as the batch's groups
 	skip     bool
+	decoding *findings // what was found before
 	// What the last call found.
 	errs    schema.FieldErrors
 	kind    error
@@ -21,7 +22,7 @@ type decision struct {
 }
 
 func newDecision(w *Writer, builders []*builder, f *findings) *decision {
-	return &decision{w: w, builders: builders, skip: f.skip}
+	return &decision{w: w, builders: builders, skip: f.skip, decoding: f}
 }
 
 // decide is the Batch's Decide, or nil when the batch needs none.
@@ -127,15 +128,12 @@ func (d *decision) refusal() error {
 	return &BatchError{Kind: d.kind, Records: d.errs}
 }
 
-// report adds what was left out to the answer. The log is done with the batch,
-// so nothing runs any more.
-func (d *decision) report(out *Result) {
-	for _, e := range d.errs {
-		if len(out.Skipped) < schema.MaxFieldErrors {
-			out.Skipped = append(out.Skipped, e)
-		}
-	}
-	out.SkippedCount += d.skipped
+// report is what was left out of a batch, here and before. The log is done
+// with it, so that run does not run any more.
+func (d *decision) report() (errs schema.FieldErrors, count int) {
+	errs = append(errs, d.decoding.errs...)
+	errs = append(errs, d.errs...)
+	return errs[:min(len(errs), schema.MaxFieldErrors)], d.decoding.skipped + d.skipped
 }
 
 func first(have, or error) error {

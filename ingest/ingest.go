@@ -26,7 +26,7 @@ func New(o Options) (*Writer, error) {
 		return nil, err
 	}
 	o = o.withDefaults()
-	return &Writer{o: o, inFlight: inFlight{room: semaphore.NewWeighted(o.MaxInFlightBytes), wait: o.InFlightWait}}, nil
+	return &Writer{o: o, inFlight: inFlight{room: semaphore.NewWeighted(o.MaxInFlightBytes), bytes: o.MaxInFlightBytes, wait: o.InFlightWait}}, nil
 }
 
 // Write decodes, validates and appends one batch for one collection, and
@@ -45,18 +45,18 @@ func (w *Writer) Write(ctx context.Context, r Request) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	op, err := operation(c, r.Op)
-	if err != nil {
-		return Result{}, err
+	op, wrong := operation(c, r.Op)
+	if wrong != nil {
+		return Result{}, wrong
 	}
-	share := &share{inFlight: &w.inFlight, most: w.o.MaxBatchBytes}
+	share := &share{inFlight: &w.inFlight, ctx: ctx}
 	defer share.release()
 	f := &findings{skip: r.SkipBad}
-	b := &builder{collection: c, schema: c.Schema, findings: f, limits: &limits{o: &w.o}}
+	b := &builder{collection: c, schema: c.Schema, findings: f, limits: &limits{o: &w.o, share: share}}
 	if r.IdempotencyKey != "" {
 		b.digest = newDigester()
 	}
-	if err := w.read(ctx, r.Body, r.Encoding, r.Size, share, f, func(in *body) error {
+	if err := w.read(r.Body, r.Encoding, r.Size, share, f, func(in *body) error {
 		switch form {
 		case formatNDJSON:
 			records := newJSONRecords(b)
@@ -85,25 +85,25 @@ func (w *Writer) Write(ctx context.Context, r Request) (Result, error) {
 	if err != nil {
 		return Result{}, fmt.Errorf("write to %s: %w", c, err)
 	}
-	out := Result{Position: ack.Position, Replayed: ack.Replayed, Skipped: f.errs, SkippedCount: f.skipped}
+	out := Result{Position: ack.Position, Replayed: ack.Replayed}
 	if len(ack.Groups) > 0 {
 		g := ack.Groups[0]
 		out.FirstSeq, out.LastSeq, out.Count = g.FirstSeq, g.FirstSeq+schema.Seq(max(g.Count, 1)-1), g.Count
 	}
-	d.report(&out)
+	out.Skipped, out.SkippedCount = d.report()
 	return out, nil
 }
 
 // read opens a body and decodes it. The error is the most telling one: what is
 // wrong with the body as a whole, else with its records.
-func (w *Writer) read(ctx context.Context, raw io.Reader, encoding string, size int64, s *share, f *findings, decode func(*body) error) error {
+func (w *Writer) read(raw io.Reader, encoding string, size int64, s *share, f *findings, decode func(*body) error) error {
 	if size > w.o.MaxBatchBytes {
 		return fmt.Errorf("body has %d bytes, a batch at most %d, send it as several: %w", size, w.o.MaxBatchBytes, schema.ErrTooLarge)
 	}
-	if err := s.grow(ctx, max(size, 1)); err != nil {
+	if err := s.hold(max(size, 1)); err != nil {
 		return err
 	}
-	in, err := newBody(ctx, raw, encoding, s, &w.o)
+	in, err := newBody(raw, encoding, s, &w.o)
 	if err != nil {
 		return err
 	}

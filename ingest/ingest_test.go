@@ -474,6 +474,12 @@ func TestWriteMany(t *testing.T) {
 		{`{"collection":"flights","collection":"airports","record":{}}`, "collection"},
 		{`{"collection":"flights","record":{}} {}`, ""}, {`{"collection":"flights","record":{}`, ""}, {`[]`, ""},
 	}
+	r := ingest.ManyRequest{Tenant: "acme", Body: strings.NewReader(`{"collection":"flights","record":{"x":1}}
+{"collection":"airports","op":"insert","record":{"iata":"LAX","lat":5}}
+{"collection":"flights","record":{"delay":9}}`), SkipBad: true}
+	if res, err := w.WriteMany(t.Context(), r); err != nil || res.Count != 1 || res.SkippedCount != 2 || res.Skipped[0].Line != 1 || res.Skipped[1].Line != 2 {
+		t.Errorf("%+v, %v; want lines 1 and 2 skipped", res, err)
+	}
 	before := s.appends
 	for _, tt := range bad {
 		_, err := many(`{"collection":"flights","record":{}}`+"\n"+tt.line, "")

@@ -27,11 +27,11 @@ func (w *Writer) WriteMany(ctx context.Context, r ManyRequest) (ManyResult, erro
 	if err := checkKey(r.IdempotencyKey); err != nil {
 		return ManyResult{}, err
 	}
-	share := &share{inFlight: &w.inFlight, most: w.o.MaxBatchBytes}
+	share := &share{inFlight: &w.inFlight, ctx: ctx}
 	defer share.release()
-	m := &manyBatch{w: w, ctx: ctx, tenant: r.Tenant, limits: limits{o: &w.o}, parts: make(map[string]*part)}
-	m.dedup = r.IdempotencyKey != ""
-	if err := w.read(ctx, r.Body, r.Encoding, r.Size, share, &m.findings, func(in *body) error {
+	m := &manyBatch{w: w, ctx: ctx, tenant: r.Tenant, limits: limits{o: &w.o, share: share}, parts: make(map[string]*part)}
+	m.dedup, m.findings.skip = r.IdempotencyKey != "", r.SkipBad
+	if err := w.read(r.Body, r.Encoding, r.Size, share, &m.findings, func(in *body) error {
 		return eachLine(in, &m.findings, w.o.MaxTextBytes, m.line)
 	}); err != nil {
 		return ManyResult{}, err
@@ -40,12 +40,15 @@ func (w *Writer) WriteMany(ctx context.Context, r ManyRequest) (ManyResult, erro
 	if m.dedup {
 		batch.Dedup = dedupKey(r.Tenant, "", 0, r.IdempotencyKey)
 	}
-	batch.Decide = newDecision(w, builders, &m.findings).decide()
+	d := newDecision(w, builders, &m.findings)
+	batch.Decide = d.decide()
 	ack, err := w.o.Log.Append(ctx, batch)
 	if err != nil {
 		return ManyResult{}, fmt.Errorf("write to %s: %w", r.Tenant, err)
 	}
-	return manyResult(ack, builders), nil
+	out := manyResult(ack, builders)
+	out.Skipped, out.SkippedCount = d.report()
+	return out, nil
 }
 
 func manyResult(ack Ack, builders []*builder) ManyResult {
@@ -101,14 +104,10 @@ func (m *manyBatch) line(line int, data []byte) error {
 	if p == nil {
 		return f.refused()
 	}
-	op, err := operation(p.builder.collection, e.op)
-	if err != nil {
-		rule := err.Error()
-		var ferr *schema.FieldError
-		if errors.As(err, &ferr) {
-			rule = ferr.Rule
-		}
-		f.tell(&schema.FieldError{Line: line, Field: "op", Value: cut(string(e.op)), Rule: rule})
+	op, wrong := operation(p.builder.collection, e.op)
+	if wrong != nil {
+		wrong.Line = line
+		f.tell(wrong)
 		return f.refused()
 	}
 	return p.records.add(line, op, e.record)

@@ -59,6 +59,7 @@ type ManyRequest struct {
 	Body           io.Reader
 	Size           int64
 	IdempotencyKey string
+	SkipBad        bool
 }
 
 // ManyResult answers a ManyRequest whose batch is durable.
@@ -67,6 +68,9 @@ type ManyResult struct {
 	Count       int
 	Position    schema.Position
 	Replayed    bool
+
+	Skipped      schema.FieldErrors // as Result's
+	SkippedCount int
 }
 
 // CollectionResult tells the seqs that one collection's records were given.
