@@ -142,6 +142,7 @@ func (w *dataWriter) open(ctx context.Context) error {
 		parquet.DataPageVersion(1),
 		parquet.PageBufferSize(pageBytes),
 		parquet.DictionaryMaxBytes(dictionaryBytes),
+		parquet.DataPageStatistics(false), // the column and page indexes have them
 		parquet.CreatedBy("trine", "1", ""),
 	}
 	shred := newShredder(w.fields)
