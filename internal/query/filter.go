@@ -1,7 +1,6 @@
 package query
 
 import (
-	"encoding/binary"
 	"math"
 	"strings"
 
@@ -183,8 +182,7 @@ func keepFloats[T float32 | float64](keep []bool, values []T, o op, bound float6
 }
 
 func keepDecimals(keep []bool, values []decimal128.Num, o op, bound schema.Value) {
-	b := bound.Bytes()
-	n := decimal128.New(int64(binary.BigEndian.Uint64(b)), binary.BigEndian.Uint64(b[8:]))
+	n := bound.Decimal()
 	for i, k := range keep {
 		if k {
 			keep[i] = o.holds(values[i].Cmp(n))

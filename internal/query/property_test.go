@@ -521,3 +521,32 @@ func TestFilterOtherForms(t *testing.T) {
 		}
 	}
 }
+
+// A field of a null struct is null, whatever its own array says.
+func TestFilterHiddenFields(t *testing.T) {
+	mem := memory.DefaultAllocator
+	child := array.NewInt32Builder(mem)
+	child.AppendValues([]int32{3, 3, 4}, nil)
+	x := child.NewArray()
+	pos := arrow.StructOf(arrow.Field{Name: "x", Type: arrow.PrimitiveTypes.Int32, Nullable: true})
+	data := array.NewData(pos, 3, []*memory.Buffer{memory.NewBufferBytes([]byte{0b110})}, []arrow.ArrayData{x.Data()}, 1, 0)
+	batch := array.NewRecordBatch(arrow.NewSchema([]arrow.Field{{Name: "pos", Type: pos, Nullable: true}}, nil), []arrow.Array{array.NewStructData(data)}, 3)
+	for where, want := range map[string]string{
+		"pos.x = 3":         "[false true false]",
+		"pos.x is null":     "[true false false]",
+		"pos.x in (3, 4)":   "[false true true]",
+		"pos.x = pos.x":     "[false true true]",
+		"not pos.x <> 4":    "[false false true]",
+		"pos.deep.y = 1":    "[false false false]",
+		"pos.label like ''": "[false false false]",
+	} {
+		p, err := query.ParseWhere(where, all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		keep := []bool{true, true, true}
+		if p.Filter(batch, keep); fmt.Sprint(keep) != want {
+			t.Errorf("%s: %v, want %s", where, keep, want)
+		}
+	}
+}

@@ -1,7 +1,6 @@
 package query
 
 import (
-	"encoding/binary"
 	"fmt"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -143,9 +142,7 @@ func valueAt(a arrow.Array, i int) schema.Value {
 	case *array.Float64:
 		return schema.Float(a.Value(i))
 	case *array.Decimal128:
-		n := a.Value(i)
-		b := binary.BigEndian.AppendUint64(make([]byte, 0, 16), uint64(n.HighBits()))
-		return schema.Bytes(binary.BigEndian.AppendUint64(b, n.LowBits()))
+		return schema.Decimal(a.Value(i))
 	case *array.Date32:
 		return schema.Int(int64(a.Value(i)))
 	case *array.Time64:
