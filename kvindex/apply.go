@@ -219,7 +219,6 @@ func (a *applier) putRow(inst schema.Instance, key []byte, r Row) (parts int) {
 		a.batch.put(key, appendRow(a.batch.alloc(rowHeaderMax+len(r.Bytes)), r))
 		return 0
 	}
-	a.x.hasParts.Store(true) // before any view can show it
 	for rest := r.Bytes; len(rest) > 0; parts++ {
 		n := min(partBytes, len(rest))
 		a.batch.put(appendPartKey(a.batch.alloc(partKeyLen), inst, r.Seq, parts), rest[:n])
@@ -271,7 +270,7 @@ func (a *applier) commit(ctx context.Context, p progress) error {
 	if err := a.wait(); err != nil {
 		return err
 	}
-	if err := ctx.Err(); err != nil {
+	if err := a.x.gate.alive(ctx); err != nil {
 		return err
 	}
 	if err := a.x.checkSpace(applyPercent); err != nil {

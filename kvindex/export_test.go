@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dgraph-io/badger/v4"
+
 	"github.com/trinedb/trine/schema"
 )
 
@@ -96,4 +98,43 @@ func Golden() map[string][]byte {
 		"stats": appendTally(nil, tally{nextSeq: 300, rows: 2, bytes: 1000, logBytes: 5000, lakeSeq: 200,
 			lakeSnapshot: -12345, lakeBytes: 4000, tailSince: 1_700_000_000_000_000}),
 	}
+}
+
+// FailCommit makes the n-th commit from now on, and only that, fail.
+func (x *Index) FailCommit(n int, err error) {
+	x.eng = &failing{engine: x.eng, left: n, err: err}
+}
+
+type failing struct {
+	engine
+	left int
+	err  error
+}
+
+func (f *failing) commit(b *batch, ts uint64, done func(error)) {
+	if f.left--; f.left == 0 {
+		go done(f.err)
+		return
+	}
+	f.engine.commit(b, ts, done)
+}
+
+// Compact merges all tables, so that versions nobody may read are gone.
+func (x *Index) Compact(t testing.TB) {
+	t.Helper()
+	if err := x.eng.(*badgerEngine).db.Flatten(2); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Versions counts the versions of rows that are stored.
+func (x *Index) Versions(inst schema.Instance) (n int) {
+	txn := x.eng.(*badgerEngine).db.NewTransactionAt(latest, false)
+	defer txn.Discard()
+	it := txn.NewIterator(badger.IteratorOptions{Prefix: instanceKey(spaceRow, inst), AllVersions: true})
+	defer it.Close()
+	for it.Rewind(); it.Valid(); it.Next() {
+		n++
+	}
+	return n
 }

@@ -1,6 +1,7 @@
 package kvindex
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -26,11 +27,22 @@ func (g *gate) init() {
 	g.closing, g.drained = make(chan struct{}), make(chan struct{})
 }
 
+// alive is asked by long operations now and then: it fails when the gate is
+// shut or ctx ended.
+func (g *gate) alive(ctx context.Context) error {
+	if g.state.Load()&shutBit != 0 {
+		return errClosed
+	}
+	return ctx.Err()
+}
+
+var errClosed = fmt.Errorf("index: %w", schema.ErrClosed)
+
 // enter begins an operation; leave ends it if enter gave no error.
 func (g *gate) enter() error {
 	if g.state.Add(1)&shutBit != 0 {
 		g.leave()
-		return fmt.Errorf("index: %w", schema.ErrClosed)
+		return errClosed
 	}
 	return nil
 }

@@ -93,7 +93,7 @@ func (x *Index) walkGroups(ctx context.Context, inst schema.Instance, reverse bo
 	}
 	for n := 0; c.valid(); c.next() {
 		if n++; n%ctxEvery == 0 {
-			if err := ctx.Err(); err != nil {
+			if err := x.gate.alive(ctx); err != nil {
 				return err
 			}
 		}

@@ -38,9 +38,8 @@ type Index struct {
 	moved   chan struct{}  // closed and replaced when applied moves
 	view    atomic.Pointer[view]
 
-	dropped  atomic.Pointer[map[schema.Instance]struct{}] // whose keys are not reclaimed yet
-	hasParts atomic.Bool                                  // some row may be in parts
-	reclaim  *reclaimer
+	dropped atomic.Pointer[map[schema.Instance]struct{}] // whose keys are not reclaimed yet
+	reclaim *reclaimer
 }
 
 // view is a consistent state: the overlay through durable over the engine as
@@ -97,11 +96,6 @@ func (x *Index) load() error {
 	c.close()
 	x.dropped.Store(&dropped)
 
-	c = x.eng.iterate(latest, []byte{byte(spacePart)}, false)
-	c.seek([]byte{byte(spacePart)})
-	x.hasParts.Store(c.valid())
-	c.close()
-
 	x.view.Store(&view{
 		tree:    x.overlay.tree.IsoCopy(),
 		durable: &stagedChunk{pos: x.progress.applied},
@@ -112,7 +106,7 @@ func (x *Index) load() error {
 }
 
 // Close stops the background work, waits for operations under way and closes
-// the database. It may be called again, also after ctx ended a call early.
+// the database. Long ones end early with ErrClosed: Apply between transactions. It may be called again, also after ctx ended a call early.
 // Operations begun after it fail with ErrClosed.
 func (x *Index) Close(ctx context.Context) error {
 	drained := x.gate.shut()

@@ -94,7 +94,7 @@ func (x *Index) flushBatch(ctx context.Context, inst schema.Instance, b *batch, 
 	if !end && len(b.ops) < maxBatchOps && b.bytes < x.opts.batchBytes() || len(b.ops) == 0 {
 		return nil
 	}
-	if err := ctx.Err(); err != nil {
+	if err := x.gate.alive(ctx); err != nil {
 		return err
 	}
 	if err := x.checkSpace(applyPercent); err != nil {

@@ -25,14 +25,6 @@ type modelRow struct {
 	time int64
 }
 
-func (s state) clone() state {
-	c := state{}
-	for inst, rows := range s {
-		c[inst] = maps.Clone(rows)
-	}
-	return c
-}
-
 func (s state) change(inst schema.Instance, seq schema.Seq, time int64, r schema.Record) {
 	if s[inst] == nil {
 		s[inst] = map[string]modelRow{}
@@ -186,6 +178,11 @@ func (s *simulation) apply() {
 			s.settle(c)
 			return
 		}
+		s.maybe(3, func() { // readers see the whole chunk, of which a part is applied
+			for _, inst := range []schema.Instance{schema.InstanceCollections, keyedA, big} {
+				s.checkRows(inst)
+			}
+		})
 	}
 	s.maybe(20, s.crash)
 	must(s.t, s.x.Apply(ctx, c))

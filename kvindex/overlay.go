@@ -113,6 +113,7 @@ func (o *overlay) remove(mu *sync.Mutex, c *stagedChunk) {
 			mu.Lock()
 		}
 	}
+	c.versions = nil // a view that still shows one version keeps c alive
 }
 
 // takeThrough forgets the chunks at or below pos and returns them.

@@ -33,7 +33,7 @@ func (x *Index) RangeRows(ctx context.Context, inst schema.Instance, r KeyRange,
 	defer m.engine.close()
 	for n := 0; m.valid(); n++ {
 		if n%ctxEvery == 0 {
-			if err := ctx.Err(); err != nil {
+			if err := x.gate.alive(ctx); err != nil {
 				return err
 			}
 		}

@@ -66,8 +66,8 @@ func (x *Index) advance(ts uint64, applied schema.Position) {
 	// have what goes now.
 	evicted := 0
 	for _, c := range x.overlay.takeThrough(applied) {
-		x.overlay.remove(&x.mu, c)
 		evicted += len(c.versions)
+		x.overlay.remove(&x.mu, c)
 	}
 	if evicted > 0 {
 		v := *x.view.Load()

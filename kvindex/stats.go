@@ -63,7 +63,7 @@ func (x *Index) Dirty(ctx context.Context, fn func(inst schema.Instance, s Stats
 	defer c.close()
 	var buf []byte
 	for c.seek([]byte{byte(spaceDirty)}); c.valid(); c.next() {
-		if err := ctx.Err(); err != nil {
+		if err := x.gate.alive(ctx); err != nil {
 			return err
 		}
 		inst := instanceOf(c.key())
