@@ -1,6 +1,7 @@
 # make check is what CI runs on the Go code; make interop proves the engines.
 
 STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
+KILLS       ?= 200
 FUZZTIME    ?= 10s
 BENCHTIME   ?= 1s
 PYTHON      ?= python3
@@ -42,6 +43,10 @@ importrules: ## fail on an import that a room may not have
 .PHONY: race
 race: ## test all packages with the race detector; needs a C compiler
 	CGO_ENABLED=1 go test -race ./...
+
+.PHONY: torture
+torture: ## kill a server KILLS times under writers, and fill real disks; Linux, needs the right to mount
+	go test -count=1 -timeout 30m -tags torture -run 'TestKill|Disk' ./cmd/trine -kills $(KILLS) -v
 
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME

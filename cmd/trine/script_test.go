@@ -15,16 +15,16 @@ var update = flag.Bool("update", false, "rewrite what the scripts compare with b
 // TestScripts runs the transcripts in testdata/script: a server of their own,
 // commands, and what they print. Beside testscript's commands there are
 //
-//	start [ARG…]  serve the directory "data", and point TRINE_SERVER at it
-//	stop          end the server as an operator would
-//	kill          end it as a crash would
+//	serve [ARG…]  serve the directory "data", and point TRINE_SERVER at it
+//	quit          end the server as an operator would
+//	crash         end it as a crash would
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
 		UpdateScripts:       *update,
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"start": scriptStart, "stop": scriptStop, "kill": scriptKill,
+			"serve": scriptServe, "quit": scriptQuit, "crash": scriptCrash,
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Values[serverKey{}] = new(*process)
@@ -42,18 +42,18 @@ type serverKey struct{}
 
 func scriptServer(ts *testscript.TestScript) **process { return ts.Value(serverKey{}).(**process) }
 
-func scriptStart(ts *testscript.TestScript, _ bool, args []string) {
+func scriptServe(ts *testscript.TestScript, _ bool, args []string) {
 	p, err := startProcess(ts.MkAbs("data"), args...)
 	ts.Check(err)
 	*scriptServer(ts) = p
 	ts.Setenv("TRINE_SERVER", p.url)
 }
 
-func scriptStop(ts *testscript.TestScript, _ bool, _ []string) {
+func scriptQuit(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Check((*scriptServer(ts)).stop())
 }
 
-func scriptKill(ts *testscript.TestScript, _ bool, _ []string) { (*scriptServer(ts)).kill() }
+func scriptCrash(ts *testscript.TestScript, _ bool, _ []string) { (*scriptServer(ts)).kill() }
 
 // command is a process that has what the test has in its environment.
 func command(args ...string) *exec.Cmd {
