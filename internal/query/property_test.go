@@ -310,7 +310,7 @@ func (m maker) rows(n int) (rows [][]schema.Value, micros []int64) {
 // TestAgainstOracle demands of random predicates and rows that Match and
 // Filter find what the oracle finds, and that MayMatch never rules out a match.
 func TestAgainstOracle(t *testing.T) {
-	const rounds, size = 1500, 24
+	const rounds, size = 300, 24
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	m := maker{rand.New(rand.NewPCG(seed, 0))}
