@@ -37,3 +37,11 @@ func storeError(err error) error {
 	}
 	return fmt.Errorf("%w: %w", schema.ErrUnavailable, err)
 }
+
+// damage makes an error of a panic: the decoders of Parquet and Avro panic on
+// some kinds of damaged bytes. It is deferred around them.
+func damage(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("%w: decoder: %v", schema.ErrCorrupt, p)
+	}
+}

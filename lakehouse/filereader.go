@@ -40,12 +40,7 @@ func (r *fileReader) run(ctx context.Context, fn decoded) (err error) {
 		return err
 	}
 	defer object.Close()
-	// The Parquet reader panics on some kinds of damage.
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: %v", schema.ErrCorrupt, p)
-		}
-	}()
+	defer damage(&err)
 	props := parquet.NewReaderProperties(r.opts.Allocator)
 	if r.parquet, err = file.NewParquetReader(section, file.WithReadProps(props)); err != nil {
 		return fmt.Errorf("%w: %w", schema.ErrCorrupt, err)
@@ -83,7 +78,11 @@ func (r *fileReader) wanted(g int, start int64) bool {
 	if n == 0 || int64(len(r.hiddenIn(start, n))) == n {
 		return false
 	}
-	return r.opts.Where == nil || r.opts.Where.MayMatch(newGroupBounds(r.opts.Schema, r.parquet.MetaData(), g))
+	if r.opts.Where == nil {
+		return true
+	}
+	nans := r.file.data.file.NaNValueCounts()
+	return r.opts.Where.MayMatch(newGroupBounds(r.opts.Schema, r.parquet.MetaData(), g, nans))
 }
 
 // match finds the fields among the file's columns, by id, and returns the

@@ -33,7 +33,8 @@ type manifest struct {
 }
 
 // readManifests loads a snapshot's manifests.
-func (l *Lake) readManifests(ctx context.Context, list string) ([]*manifest, error) {
+func (l *Lake) readManifests(ctx context.Context, list string) (manifests []*manifest, err error) {
+	defer damage(&err)
 	raw, err := l.readURI(ctx, list)
 	if err != nil {
 		return nil, err
@@ -42,7 +43,6 @@ func (l *Lake) readManifests(ctx context.Context, list string) ([]*manifest, err
 	if err != nil {
 		return nil, fmt.Errorf("read manifest list %s: %w: %w", list, schema.ErrCorrupt, err)
 	}
-	manifests := make([]*manifest, 0, len(files))
 	for _, f := range files {
 		m, err := l.readManifest(ctx, f)
 		if err != nil {

@@ -117,7 +117,8 @@ func (l *Lake) deletedRows(ctx context.Context, e *entry) ([]uint32, error) {
 	return rows, nil
 }
 
-func parseDeletes(raw []byte) ([]uint32, error) {
+func parseDeletes(raw []byte) (rows []uint32, err error) {
+	defer damage(&err)
 	file, err := parquet.OpenFile(bytes.NewReader(raw), int64(len(raw)), parquet.SkipPageIndex(true))
 	if err != nil {
 		return nil, err
@@ -131,7 +132,6 @@ func parseDeletes(raw []byte) ([]uint32, error) {
 	if column < 0 {
 		return nil, fmt.Errorf("no column of positions")
 	}
-	var rows []uint32
 	buf := make([]parquet.Value, 1024)
 	for _, g := range file.RowGroups() {
 		if rows, err = readPositions(g.ColumnChunks()[column], rows, buf); err != nil {

@@ -75,12 +75,13 @@ func (b *fileBounds) bound(f schema.Field) (lo, hi schema.Value, nulls, rows int
 type groupBounds struct {
 	schema *schema.Schema
 	group  *metadata.RowGroupMetaData
-	leaves map[int]int // field id of a top-level column that is no group → leaf
-	all    map[int]bool
+	leaves map[int]int   // field id of a top-level column that is no group → leaf
+	all    map[int]bool  // field ids of all top-level columns
+	nans   map[int]int64 // of the whole file, by field id
 }
 
-func newGroupBounds(s *schema.Schema, meta *metadata.FileMetaData, g int) *groupBounds {
-	b := &groupBounds{schema: s, group: meta.RowGroup(g), leaves: map[int]int{}, all: map[int]bool{}}
+func newGroupBounds(s *schema.Schema, meta *metadata.FileMetaData, g int, nans map[int]int64) *groupBounds {
+	b := &groupBounds{schema: s, group: meta.RowGroup(g), leaves: map[int]int{}, all: map[int]bool{}, nans: nans}
 	for i := range meta.Schema.Root().NumFields() {
 		b.all[int(meta.Schema.Root().Field(i).FieldID())] = true
 	}
@@ -103,6 +104,12 @@ func (b *groupBounds) System(column string) (lo, hi schema.Value, nulls, rows in
 		}
 	}
 	return schema.Null, schema.Null, 0, 0, false
+}
+
+// NaNs is known when the whole file has none; Parquet does not count them.
+func (b *groupBounds) NaNs(i int) (int64, bool) {
+	n, ok := b.nans[b.schema.Fields[i].ID]
+	return 0, ok && n == 0
 }
 
 func (b *groupBounds) bound(f schema.Field) (lo, hi schema.Value, nulls, rows int64, ok bool) {

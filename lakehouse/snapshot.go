@@ -187,7 +187,8 @@ func (p progress) addTo(props iceberg.Properties) {
 }
 
 // load reads a version back.
-func (l *Lake) load(ctx context.Context, c *schema.Collection, path tablePath, version int) (*Snapshot, error) {
+func (l *Lake) load(ctx context.Context, c *schema.Collection, path tablePath, version int) (_ *Snapshot, err error) {
+	defer damage(&err)
 	name := path.version(version)
 	raw, err := l.opts.Objects.Get(ctx, name)
 	if errors.Is(err, blob.ErrNotFound) {

@@ -1,0 +1,262 @@
+package lakehouse_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"go.uber.org/goleak"
+
+	"github.com/trinedb/trine/internal/blob"
+	"github.com/trinedb/trine/internal/query"
+	"github.com/trinedb/trine/lakehouse"
+	"github.com/trinedb/trine/schema"
+)
+
+func where(t testing.TB, s *schema.Schema, text string) *query.Predicate {
+	t.Helper()
+	p, err := query.ParseWhere(text, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestPruning(t *testing.T) {
+	objects := &counting{Mem: blob.NewMem()}
+	f := &fixture{TB: t, dir: "/lake", objects: objects}
+	f.lake = f.open(objects, func(o *lakehouse.Options) { o.RowGroupRows = 256 })
+	tbl := newTable(f, collection(simple()))
+	for i := range 4 {
+		tbl.commit(simpleRows(i*1024, 1024), nil)
+	}
+	for _, test := range []struct {
+		where string
+		rows  int
+		files int
+	}{
+		{"id >= 0", 4096, 4},
+		{"id = 1500", 256, 1},
+		{"id between 1023 and 1024", 512, 2},
+		{"id < 0", 0, 0},
+		{"score > 1000.0 and id < 4050", 256, 1},
+		{"score is null", 0, 0},
+		{"name = 'zzz'", 0, 0},
+		{"name like 'name 4%'", 4096, 4},
+		{"_seq < 10", 256, 1},
+		{"_time > timestamp '2100-01-01 00:00:00'", 0, 0},
+	} {
+		objects.gets = 0
+		p, err := query.ParseWhere(test.where, tbl.c.Schema)
+		if err != nil {
+			t.Errorf("%s: %v", test.where, err)
+			continue
+		}
+		got := read(t, tbl.snap, lakehouse.ReadOptions{Schema: tbl.c.Schema, Where: p})
+		if len(got) != test.rows || objects.gets != test.files {
+			t.Errorf("%s: %d rows of %d files, want %d of %d", test.where, len(got), objects.gets, test.rows, test.files)
+		}
+	}
+}
+
+// TestPruningLosesNothing compares scans with and without pruning, over
+// predicates on every type, evolved columns and edge values.
+func TestPruningLosesNothing(t *testing.T) {
+	r := seeded(t)
+	f := newFixture(t, func(o *lakehouse.Options) { o.RowGroupRows = 256 })
+	tbl := newTable(f, collection(flat()))
+	for range 5 {
+		// Files of few rows have narrow bounds.
+		tbl.commit(randomRows(r, tbl.c.Schema, 1+r.IntN(3)), nil)
+		tbl.commit(randomRows(r, tbl.c.Schema, 600), nil)
+	}
+	evolved := *tbl.c.Schema
+	evolved.Fields = append(slices.Clone(evolved.Fields), schema.Field{ID: 9999, Name: "later", Type: kind(schema.KindLong)})
+	pruned := 0
+	for range 200 {
+		text := randomPredicate(r, &evolved)
+		p, err := query.ParseWhere(text, &evolved)
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		all := matching(t, tbl.snap, &evolved, p, nil)
+		some := matching(t, tbl.snap, &evolved, p, p)
+		if !slices.Equal(all.rows, some.rows) {
+			t.Fatalf("%s: %d rows match, %d when pruned", text, len(all.rows), len(some.rows))
+		}
+		if some.read < all.read {
+			pruned++
+		}
+	}
+	if pruned < 20 {
+		t.Errorf("only %d of 200 predicates pruned anything", pruned)
+	}
+}
+
+type match struct {
+	rows []string
+	read int
+}
+
+func matching(t testing.TB, snap *lakehouse.Snapshot, s *schema.Schema, p, prune *query.Predicate) match {
+	t.Helper()
+	var m match
+	columns := slices.Compact(append([]int{0}, p.Columns()...))
+	for batch, err := range snap.Read(context.Background(), lakehouse.ReadOptions{Schema: s, Columns: columns, System: true, Where: prune}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		keep := make([]bool, batch.NumRows())
+		for i := range keep {
+			keep[i] = true
+		}
+		p.Filter(batch, keep)
+		m.read += len(keep)
+		for i, k := range keep {
+			if k {
+				m.rows = append(m.rows, batch.Column(0).ValueStr(i)+"/"+batch.Column(int(batch.NumCols())-2).ValueStr(i))
+			}
+		}
+	}
+	return m
+}
+
+func randomPredicate(r *rand.Rand, s *schema.Schema) string {
+	for {
+		f := s.Fields[r.IntN(len(s.Fields))]
+		name := `"` + f.Name + `"`
+		if r.IntN(6) == 0 {
+			return name + []string{" is null", " is not null"}[r.IntN(2)]
+		}
+		v := randomValue(r, f.Type, true)
+		literal := string(schema.AppendText(nil, f.Type, v))
+		switch f.Type.Kind {
+		case schema.KindBoolean:
+		case schema.KindInt, schema.KindLong, schema.KindDecimal:
+		case schema.KindFloat, schema.KindDouble:
+			if strings.ContainsAny(literal, "NI") { // NaN, Infinity
+				literal = "1.5"
+			}
+		case schema.KindJSON, schema.KindFixed, schema.KindBinary:
+			continue
+		case schema.KindUUID, schema.KindString, schema.KindDate, schema.KindTime, schema.KindTimestamp, schema.KindTimestamptz:
+			literal = "'" + strings.ReplaceAll(literal, "'", "''") + "'"
+		}
+		op := []string{"=", "<", "<=", ">", ">=", "<>"}[r.IntN(6)]
+		if f.Type.Kind == schema.KindBoolean {
+			op = "="
+		}
+		text := fmt.Sprintf("%s %s %s", name, op, literal)
+		if _, err := query.ParseWhere(text, s); err != nil {
+			continue
+		}
+		if r.IntN(4) == 0 {
+			text = "not (" + text + ")"
+		}
+		return text
+	}
+}
+
+func TestReadStopsEarly(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	f := newFixture(t, func(o *lakehouse.Options) { o.RowGroupRows = 256 })
+	tbl := newTable(f, collection(everything()))
+	tbl.commit(randomRows(seeded(t), tbl.c.Schema, 2000), nil)
+	tbl.commit(nil, map[uint32][]uint32{0: {1, 3, 5, 7, 1000}})
+	opts := lakehouse.ReadOptions{Schema: tbl.c.Schema, System: true, BatchRows: 100}
+	for after := range 5 {
+		n := 0
+		for _, err := range tbl.snap.Read(context.Background(), opts) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n++; n > after {
+				break
+			}
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	n := 0
+	var last error
+	for _, err := range tbl.snap.Read(ctx, opts) {
+		last = err
+		if n++; n == 3 {
+			cancel()
+		}
+	}
+	if !errors.Is(last, context.Canceled) || n > 6 {
+		t.Errorf("after cancel: %d batches, %v", n, last)
+	}
+}
+
+func TestReadReleasesEverything(t *testing.T) {
+	mem := memory.NewCheckedAllocator(memory.NewGoAllocator())
+	defer mem.AssertSize(t, 0)
+	f := newFixture(t, func(o *lakehouse.Options) { o.RowGroupRows = 256 })
+	tbl := newTable(f, collection(versions()[0]))
+	r := seeded(t)
+	tbl.commit(rowsWithID(r, tbl.c.Schema, 0, 700), nil)
+	tbl.commit(nil, map[uint32][]uint32{0: {1, 3, 5, 7, 600}})
+	for _, s := range versions() {
+		for stop := range 4 {
+			n := 0
+			for _, err := range tbl.snap.Read(context.Background(), lakehouse.ReadOptions{Schema: s, System: true, BatchRows: 200, Allocator: mem}) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if n++; n > stop {
+					break
+				}
+			}
+		}
+	}
+}
+
+// TestDamage flips bytes of a table's files: a read must give the right rows
+// or an error, and never panic.
+func TestDamage(t *testing.T) {
+	ctx := context.Background()
+	r := seeded(t)
+	for i := range 150 {
+		f := newFixture(t)
+		tbl := newTable(f, collection(simple()))
+		tbl.commit(simpleRows(0, 300), nil)
+		tbl.commit(nil, map[uint32][]uint32{0: {1, 2}})
+		var names []string
+		for name := range f.objects.List(ctx, "", "") {
+			names = append(names, name)
+		}
+		name := names[i%len(names)]
+		data := slices.Clone(must(f.objects.Get(ctx, name)))
+		for range 1 + r.IntN(3) {
+			data[r.IntN(len(data))] ^= byte(1 + r.IntN(255))
+		}
+		if r.IntN(4) == 0 {
+			data = data[:r.IntN(len(data))]
+		}
+		if err := f.objects.Delete(ctx, name); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.objects.PutIfAbsent(ctx, name, data); err != nil {
+			t.Fatal(err)
+		}
+		snap, err := f.open(f.objects).Current(ctx, tbl.c)
+		if err != nil {
+			continue
+		}
+		for _, err := range snap.Read(ctx, lakehouse.ReadOptions{Schema: tbl.c.Schema, System: true}) {
+			if err != nil {
+				if !errors.Is(err, schema.ErrCorrupt) && !errors.Is(err, schema.ErrUnsupported) && !errors.Is(err, schema.ErrUnavailable) {
+					t.Errorf("%s damaged: %v", name, err)
+				}
+				break
+			}
+		}
+	}
+}
