@@ -46,7 +46,7 @@ type Channel struct {
 
 	unapplied atomic.Int64 // bytes in memory; changed under mu
 
-	ownMu sync.Mutex
+	ownMu sync.Mutex // never held during I/O
 	own   ownership
 
 	mu      sync.RWMutex
@@ -230,11 +230,13 @@ func (c *Channel) setOwner(own ownership) {
 	c.own = own
 }
 
-func (c *Channel) floor() uint64 {
+func (c *Channel) owner() ownership {
 	c.ownMu.Lock()
 	defer c.ownMu.Unlock()
-	return c.own.head.Floor
+	return c.own
 }
+
+func (c *Channel) floor() uint64 { return c.owner().head.Floor }
 
 func (c *Channel) at(n uint64) schema.Position {
 	return schema.Position{Generation: c.generation, Chunk: n}

@@ -185,19 +185,20 @@ func (c *Channel) putFence(ctx context.Context, hdr chunk.Header, data []byte) (
 }
 
 // updateHint lets the head tell that chunks up to n are durable. It reports
-// schema.ErrFenced if another owns the channel.
+// schema.ErrFenced if another owns the channel. One goroutine at a time calls
+// it: the putter, or the writer while there is nothing to put.
 func (c *Channel) updateHint(ctx context.Context, n uint64) error {
-	c.ownMu.Lock()
-	defer c.ownMu.Unlock()
+	own := c.owner()
 	for range 2 {
-		h := c.own.head
-		if n <= h.Hint {
+		if n <= own.head.Hint {
 			return nil
 		}
+		h := own.head
 		h.Hint = n
-		v, err := h.swap(ctx, c.o.Store, c.own.version)
+		v, err := h.swap(ctx, c.o.Store, own.version)
 		if err == nil {
-			c.own.head, c.own.version = h, v
+			own.head, own.version = h, v
+			c.setOwner(own)
 			return nil
 		}
 		if blob.NoEffect(err) && !errors.Is(err, blob.ErrChanged) {
@@ -209,10 +210,11 @@ func (c *Channel) updateHint(ctx context.Context, n uint64) error {
 		if rerr != nil {
 			return errors.Join(err, rerr)
 		}
-		if h.Epoch != c.own.head.Epoch || h.Claim != c.claim {
+		if h.Epoch != own.head.Epoch || h.Claim != c.claim {
 			return fmt.Errorf("epoch %d is %q's: %w", h.Epoch, h.Owner, schema.ErrFenced)
 		}
-		c.own.head, c.own.version = h, v
+		own.head, own.version = h, v
+		c.setOwner(own)
 	}
 	return nil
 }

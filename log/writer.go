@@ -273,11 +273,8 @@ const aheadFraction = 4
 func (w *writer) dispatch(reason string) {
 	b := w.open
 	w.lastTime = max(w.lastTime, w.c.o.Now().UnixMicro())
-	w.c.ownMu.Lock()
-	epoch := w.c.own.head.Epoch
-	w.c.ownMu.Unlock()
 	b.seal(chunk.Header{
-		Kind: chunk.Data, Channel: w.c.o.Channel, Position: w.c.at(b.number), Epoch: epoch,
+		Kind: chunk.Data, Channel: w.c.o.Channel, Position: w.c.at(b.number), Epoch: w.c.owner().head.Epoch,
 		TimeMicros: w.lastTime, PutID: w.c.newPutID(), WriterID: w.c.o.WriterID,
 	})
 	w.linger.Stop()
