@@ -268,3 +268,59 @@ func BenchmarkApply(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkStage is what the index costs the log's writer for a record.
+func BenchmarkStage(b *testing.B) {
+	for _, perChunk := range []int{1, 1000} {
+		b.Run(fmt.Sprintf("chunk=%d", perChunk), func(b *testing.B) {
+			x, err := kvindex.Open(benchOptions(b.TempDir()))
+			must(b, err)
+			defer closeIndex(b, x)
+			var next schema.Seq
+			var pos schema.Position
+			chunks := benchChunks(0, 20_000, perChunk, &next, &pos)
+			n := 0
+			for b.Loop() {
+				for _, c := range chunks {
+					x.Stage(c.Position, c.Groups)
+					x.Publish(c)
+				}
+				n += 20_000
+				b.StopTimer()
+				must(b, x.Close(context.Background()))
+				x, err = kvindex.Open(benchOptions(b.TempDir()))
+				must(b, err)
+				b.StartTimer()
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/record")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// BenchmarkApplyCollections applies chunks that hold one record of each of many
+// collections.
+func BenchmarkApplyCollections(b *testing.B) {
+	const collections = 1000
+	x, err := kvindex.Open(benchOptions(b.TempDir()))
+	must(b, err)
+	defer closeIndex(b, x)
+	var pos schema.Position
+	n := 0
+	for b.Loop() {
+		pos = pos.Next()
+		c := &schema.Chunk{Position: pos, TimeMicros: int64(pos.Chunk)}
+		for i := range collections {
+			c.Groups = append(c.Groups, schema.Group{
+				Instance: benchInst + schema.Instance(i), FirstSeq: schema.Seq(pos.Chunk - 1),
+				Records: []schema.Record{{Op: schema.OpUpsert, Key: benchKey(int(pos.Chunk)), Row: benchKey(i)}},
+			})
+		}
+		x.Stage(c.Position, c.Groups)
+		x.Publish(c)
+		must(b, x.Apply(context.Background(), c))
+		n += collections
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/collection")
+	b.ReportMetric(0, "ns/op")
+}

@@ -54,7 +54,8 @@ type view struct {
 
 // Open opens the index in o.Dir, or makes an empty one. A directory that is
 // damaged beyond use is ErrCorrupt, one that another process has open is
-// ErrUnavailable.
+// ErrUnavailable; with less than half the watermark of free space it fails with
+// ErrNoSpace rather than have the kernel kill the process.
 func Open(o Options) (*Index, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err

@@ -17,6 +17,11 @@ func TestNoSpace(t *testing.T) {
 	o := testOptions(t.TempDir())
 	o.MinFreeBytes = 100
 	o.FreeBytes = func(string) (uint64, error) { return free.Load(), nil }
+	free.Store(49)
+	if _, err := kvindex.Open(o); !errors.Is(err, schema.ErrNoSpace) {
+		t.Fatalf("open far below the watermark: %v", err)
+	}
+	free.Store(50)
 	x, err := kvindex.Open(o)
 	must(t, err)
 	defer closeIndex(t, x)

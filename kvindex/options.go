@@ -19,8 +19,8 @@ type Options struct {
 	// memory. Default 32 MiB, least 16 MiB.
 	MemTableBytes int64
 	// MinFreeBytes is the watermark of free disk space under which Apply
-	// refuses. SpaceLow reports true under twice as much. Default 512 MiB;
-	// negative: never refuse.
+	// refuses. SpaceLow reports true under twice as much, and Open refuses
+	// under half. Default 512 MiB; negative: never refuse.
 	MinFreeBytes int64
 	// ReclaimPerSecond bounds how many keys of dropped collections are deleted
 	// in a second. Default 50,000.

@@ -42,6 +42,9 @@ func openLocked(o Options) (engine, error) {
 	if err := checkFormat(o.Dir); err != nil {
 		return nil, err
 	}
+	if err := o.checkSpace(openPercent); err != nil {
+		return nil, err
+	}
 	if err := beginOpening(o.Dir); err != nil {
 		return nil, err
 	}

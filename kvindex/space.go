@@ -19,11 +19,12 @@ func freeBytes(dir string) (uint64, error) {
 
 // Percent of MinFreeBytes under which a kind of write is refused. Intake stops
 // first, so that what was acknowledged can be applied; reclaiming dropped
-// collections goes on longest, for it is the way out.
+// collections goes on longest, for it is the way out. Open writes tables too.
 const (
 	intakePercent  = 200
 	applyPercent   = 100
 	reclaimPercent = 50
+	openPercent    = 50
 )
 
 // SpaceLow reports that the disk has less than twice the watermark left: the
@@ -32,16 +33,18 @@ func (x *Index) SpaceLow() bool { return x.checkSpace(intakePercent) != nil }
 
 // checkSpace fails with ErrNoSpace below percent of the watermark. It costs a
 // statfs, about a microsecond.
-func (x *Index) checkSpace(percent uint64) error {
-	if x.opts.MinFreeBytes < 0 {
+func (x *Index) checkSpace(percent uint64) error { return x.opts.checkSpace(percent) }
+
+func (o Options) checkSpace(percent uint64) error {
+	if o.MinFreeBytes < 0 {
 		return nil
 	}
-	free, err := x.opts.FreeBytes(x.opts.Dir)
+	free, err := o.FreeBytes(o.Dir)
 	if err != nil {
-		return fmt.Errorf("free space of index %s: %w", x.opts.Dir, err)
+		return fmt.Errorf("free space of index %s: %w", o.Dir, err)
 	}
-	if want := uint64(x.opts.MinFreeBytes) / 100 * percent; free < want {
-		return fmt.Errorf("index %s: %d bytes free, want %d: %w", x.opts.Dir, free, want, schema.ErrNoSpace)
+	if want := uint64(o.MinFreeBytes) / 100 * percent; free < want {
+		return fmt.Errorf("index %s: %d bytes free, want %d: %w", o.Dir, free, want, schema.ErrNoSpace)
 	}
 	return nil
 }
