@@ -65,6 +65,7 @@ type WriteRequest struct {
 	Op             string      // "insert", "upsert", "delete", "patch"; "" is the collection's default
 	ContentType    string      // media type in lower case, without parameters
 	Encoding       string      // "", "gzip" or "zstd"
+	Size           int64       // of the body as sent; -1 when it is not known
 	Body           io.Reader   // at most Options.MaxBodyBytes; past it, reads fail with schema.ErrTooLarge
 	IdempotencyKey string      // "" is none; at most MaxIdempotencyKeyBytes
 	IfSeq          *schema.Seq // the collection's next seq must be this, or schema.ErrPrecondition
@@ -85,6 +86,7 @@ type WriteManyRequest struct {
 	Tenant         string
 	ContentType    string
 	Encoding       string
+	Size           int64 // of the body as sent; -1 when it is not known
 	Body           io.Reader
 	IdempotencyKey string
 	SkipBad        bool

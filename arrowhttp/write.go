@@ -49,7 +49,7 @@ func writeRecords(q *request) error {
 	if err != nil {
 		return err
 	}
-	req := WriteRequest{Tenant: tenant, Collection: name}
+	req := WriteRequest{Tenant: tenant, Collection: name, Size: q.r.ContentLength}
 	if req.Op, err = q.choice("op", "", "insert", "upsert", "delete", "patch"); err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func writeMany(q *request) error {
 	if err != nil {
 		return err
 	}
-	req := WriteManyRequest{Tenant: tenant}
+	req := WriteManyRequest{Tenant: tenant, Size: q.r.ContentLength}
 	if req.ContentType, err = q.writeType(typeNDJSON); err != nil {
 		return err
 	}

@@ -22,21 +22,23 @@ type Problem struct {
 	Errors schema.FieldErrors `json:"errors"`
 }
 
-// Error tells what the server said, each bad field on a line of its own.
+// Error tells what the server said: each bad field on a line of its own, or
+// else what happened.
 func (p *Problem) Error() string {
-	var b strings.Builder
-	b.WriteString(p.Detail)
-	if p.Detail == "" {
-		fmt.Fprintf(&b, "%d %s", p.Status, p.Title)
-	}
-	for _, e := range p.Errors {
-		if e.Line > 0 {
-			fmt.Fprintf(&b, "\n  line %d: %s", e.Line, e)
-		} else if e.Error() != p.Detail {
-			fmt.Fprintf(&b, "\n  %s", e)
+	if len(p.Errors) > 0 {
+		lines := make([]string, len(p.Errors))
+		for i, e := range p.Errors {
+			lines[i] = e.Error()
+			if e.Line > 0 {
+				lines[i] = fmt.Sprintf("line %d: %s", e.Line, e)
+			}
 		}
+		return strings.Join(lines, "\n")
 	}
-	return b.String()
+	if p.Detail == "" {
+		return fmt.Sprintf("%d %s", p.Status, p.Title)
+	}
+	return p.Detail
 }
 
 // IsNotFound reports whether err says that what was asked for does not exist.

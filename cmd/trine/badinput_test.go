@@ -93,7 +93,7 @@ func TestBadInput(t *testing.T) {
 		{name: "reserved field", method: "PUT", path: "/v1/tenants/shop/collections/x", typ: client.JSON, body: `{"fields":[{"name":"_seq","type":"long"}]}`, status: 400, code: "invalid", tells: []string{"_seq"}},
 		{name: "name with dots", method: "PUT", path: "/v1/tenants/shop/collections/..%2fetc", typ: client.JSON, body: def, status: 400, code: "invalid", tells: []string{"../etc"}},
 		{name: "incompatible evolution", method: "PUT", path: "/v1/tenants/shop/collections/items", typ: client.JSON,
-			body: `{"key":["id"],"fields":[{"name":"id","type":"long","required":true},{"name":"name","type":"int","required":true},{"name":"at","type":"date"}]}`,
+			body:   `{"key":["id"],"fields":[{"name":"id","type":"long","required":true},{"name":"name","type":"int","required":true},{"name":"at","type":"date"}]}`,
 			status: 409, code: "incompatible", tells: []string{"name", "string", "int"}},
 		{name: "unknown column of a scan", method: "GET", path: "/v1/tenants/shop/collections/items/scan?columns=nope", status: 400, code: "invalid", tells: []string{"nope"}},
 		{name: "ill-typed predicate", method: "GET", path: "/v1/tenants/shop/collections/items/scan?where=id+%3D+%27x%27", status: 400, code: "invalid", tells: []string{"id"}},

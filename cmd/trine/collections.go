@@ -83,7 +83,11 @@ func (a *app) printApplied(w io.Writer, name string, done client.Applied) error 
 		fmt.Fprintf(w, "%s: as it is\n", name)
 	}
 	for _, s := range done.Steps {
-		fmt.Fprintf(w, "%s: %s\n", name, strings.TrimSpace(strings.Join([]string{s.Kind, s.Field, s.Detail}, " ")))
+		what := s.Kind + " " + s.Field
+		if s.Field == name { // a collection's creation
+			what = s.Kind
+		}
+		fmt.Fprintln(w, strings.TrimSpace(fmt.Sprintf("%s: %s %s", name, what, s.Detail)))
 	}
 	return nil
 }

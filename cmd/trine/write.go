@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
 	"github.com/trinedb/trine/client"
@@ -88,7 +89,8 @@ func (a *app) printWritten(w io.Writer, ref client.Ref, done client.Written) err
 	if done.Count == 0 {
 		fmt.Fprintf(w, "%s: nothing written\n", ref)
 	} else {
-		fmt.Fprintf(w, "%s: %d changes, seq %d to %d, durable at position %s\n", ref, done.Count, *done.FirstSeq, *done.LastSeq, done.Position)
+		fmt.Fprintf(w, "%s: %s from seq %d to %d, durable at position %s\n",
+			ref, english.Plural(done.Count, "change", ""), *done.FirstSeq, *done.LastSeq, done.Position)
 	}
 	for _, e := range done.Skipped {
 		fmt.Fprintf(w, "skipped line %d: %s\n", e.Line, e)

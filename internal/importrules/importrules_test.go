@@ -63,7 +63,11 @@ var rules = []rule{
 		why:   "the lake knows neither log nor index: sync joins them",
 	},
 	{room: "ingest", allow: atTheEdge, why: atTheEdgeWhy},
-	{room: "sync", allow: atTheEdge, why: atTheEdgeWhy},
+	{
+		room:  "sync",
+		allow: []string{"schema", "log", "kvindex", "lakehouse", "internal/query"},
+		why:   "sync is the one joint of the three stores, and takes them as they are; it serves no request and knows no format",
+	},
 	{room: "arrowhttp", allow: atTheEdge, why: atTheEdgeWhy},
 
 	{room: "internal/blob", why: "object stores hold bytes, and know nothing of Trine's but its errors", allow: []string{"schema"}},

@@ -73,7 +73,7 @@ type writes struct{ n *Node }
 func (w writes) Write(ctx context.Context, r arrowhttp.WriteRequest) (arrowhttp.WriteResult, error) {
 	res, err := w.n.Writer.Write(ctx, ingest.Request{
 		Tenant: r.Tenant, Collection: r.Collection, Op: ingest.Op(r.Op),
-		Format: r.ContentType, Encoding: r.Encoding, Body: r.Body,
+		Format: r.ContentType, Encoding: r.Encoding, Body: r.Body, Size: r.Size,
 		IdempotencyKey: r.IdempotencyKey, IfSeq: r.IfSeq, SkipBad: r.SkipBad,
 	})
 	if err != nil {
@@ -85,16 +85,13 @@ func (w writes) Write(ctx context.Context, r arrowhttp.WriteRequest) (arrowhttp.
 }
 
 func (w writes) WriteMany(ctx context.Context, r arrowhttp.WriteManyRequest) (arrowhttp.WriteManyResult, error) {
-	if r.SkipBad {
-		return arrowhttp.WriteManyResult{}, fmt.Errorf("on_error=skip of a batch over many collections: %w", schema.ErrUnsupported)
-	}
 	res, err := w.n.Writer.WriteMany(ctx, ingest.ManyRequest{
-		Tenant: r.Tenant, Format: r.ContentType, Encoding: r.Encoding, Body: r.Body, IdempotencyKey: r.IdempotencyKey,
+		Tenant: r.Tenant, Format: r.ContentType, Encoding: r.Encoding, Body: r.Body, Size: r.Size, IdempotencyKey: r.IdempotencyKey, SkipBad: r.SkipBad,
 	})
 	if err != nil {
 		return arrowhttp.WriteManyResult{}, err
 	}
-	out := arrowhttp.WriteManyResult{Position: res.Position, Replayed: res.Replayed}
+	out := arrowhttp.WriteManyResult{Position: res.Position, Replayed: res.Replayed, Skipped: res.Skipped}
 	for _, c := range res.Collections {
 		out.Collections = append(out.Collections, arrowhttp.CollectionWrite{Collection: c.Collection, FirstSeq: c.FirstSeq, Count: c.Count})
 	}
