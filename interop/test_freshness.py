@@ -28,8 +28,8 @@ def test_first_to_ask(client, engine):
     counters = client.apply(TENANT, f"first_{engine.name}", **COUNTERS)
     model = {}
     for step in range(6):
-        client.write(counters, [{"id": step, "n": step}, {"id": 0, "n": step}])
-        model |= {step: step, 0: step}
+        client.write(counters, [{"id": step, "n": step}, {"id": 100, "n": step}])
+        model |= {step: step, 100: step}
         if step == 3:
             client.write(counters, [{"id": 1}], op="delete")
             del model[1]
