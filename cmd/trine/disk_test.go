@@ -162,3 +162,9 @@ func TestLogDiskFull(t *testing.T) {
 		t.Fatalf("verify: %d\n%s", code, out)
 	}
 }
+
+// trineAt is trine against a server.
+func trineAt(t testing.TB, url string, args ...string) (stdout string, code int) {
+	t.Helper()
+	return trine(t, append(args, "--server", url)...)
+}

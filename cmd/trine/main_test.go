@@ -105,9 +105,3 @@ func trine(t testing.TB, args ...string) (stdout string, code int) {
 	}
 	return string(out), cmd.ProcessState.ExitCode()
 }
-
-// trineAt is trine against a server.
-func trineAt(t testing.TB, url string, args ...string) (stdout string, code int) {
-	t.Helper()
-	return trine(t, append(args, "--server", url)...)
-}
