@@ -47,6 +47,9 @@ func (r *Registry) applyOnce(ctx context.Context, d definition.Definition, dryRu
 	if cur != nil && len(plan.Steps) == 0 {
 		return plan, cur, nil
 	}
+	if err := offered(plan); err != nil {
+		return plan, nil, fmt.Errorf("apply %s/%s: %w", d.Tenant, d.Collection, err)
+	}
 	next := &schema.Collection{
 		Tenant: d.Tenant, Name: d.Collection, Schema: plan.Schema,
 		Indexes: plan.Indexes, Options: plan.Options, Created: r.now().UTC(),
@@ -61,6 +64,23 @@ func (r *Registry) applyOnce(ctx context.Context, d definition.Definition, dryRu
 		return plan, nil, fmt.Errorf("apply %s: %w", next, err)
 	}
 	return plan, next, nil
+}
+
+// offered refuses options that the stores do not serve yet, rather than
+// accepting a promise that nobody keeps.
+func offered(p definition.Plan) error {
+	if p.Options.LakeFormat > 2 {
+		return fmt.Errorf("option lake_format %d is %w yet; leave it out for 2", p.Options.LakeFormat, schema.ErrUnsupported)
+	}
+	if p.Options.BeforeImages {
+		return fmt.Errorf("option before_images is %w yet; leave it out", schema.ErrUnsupported)
+	}
+	for _, ix := range p.Indexes {
+		if ix.Unique {
+			return fmt.Errorf("unique index %s is %w yet; leave out unique", ix.Name, schema.ErrUnsupported)
+		}
+	}
+	return nil
 }
 
 // write numbers what is new, appends it as one batch and caches it.

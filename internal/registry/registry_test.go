@@ -249,3 +249,20 @@ func TestConcurrentApply(t *testing.T) {
 		t.Errorf("%d appends for 2 collections", store.appends)
 	}
 }
+
+func TestOptionsThatAreNotServed(t *testing.T) {
+	r := open(t, newMemStore())
+	for _, extra := range []string{
+		`"options":{"lake_format":3}`, `"options":{"before_images":true}`,
+		`"indexes":[{"name":"by_id","fields":["id"],"unique":true}]`,
+	} {
+		d, err := definition.ParseOne(fmt.Appendf(nil,
+			`{"tenant":"acme","collection":"a","key":["id"],"fields":[{"name":"id","type":"string","required":true}],%s}`, extra))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := r.Apply(t.Context(), d, false); !errors.Is(err, schema.ErrUnsupported) {
+			t.Errorf("%s: %v", extra, err)
+		}
+	}
+}
