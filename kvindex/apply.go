@@ -8,8 +8,8 @@ import (
 )
 
 // Bounds of one transaction. A much larger one could not be written whole; few
-// operations let the next one's lookups go on beside its commit (512 instead
-// of 4,096 took a quarter off the time of updates).
+// operations let the next one's lookups go on beside its commit (updates took
+// some 15% longer at 4,096 than at 256).
 const (
 	maxBatchOps   = 512
 	maxBatchBytes = 4 << 20
