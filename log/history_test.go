@@ -71,10 +71,6 @@ func (h *history) send(ctx context.Context, t *testing.T, c *log.Channel, s *sen
 	for _, id := range s.ids {
 		a.Groups = append(a.Groups, group(id, s.row))
 	}
-	h.mu.Lock()
-	before := s.outcome
-	s.outcome = unknown
-	h.mu.Unlock()
 	ack, err := c.Append(ctx, a)
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -84,11 +80,9 @@ func (h *history) send(ctx context.Context, t *testing.T, c *log.Channel, s *sen
 		if len(ack.Groups) != len(s.ids) {
 			t.Errorf("%s: %d collections, acknowledged %d", s.row, len(s.ids), len(ack.Groups))
 		}
-	case errors.Is(err, schema.ErrUnknownOutcome):
-	case s.key != (schema.DedupKey{}) && before == unknown:
-		s.outcome = before // this attempt failed, one before it may have landed
-	default:
+	case s.key == (schema.DedupKey{}) && !errors.Is(err, schema.ErrUnknownOutcome):
 		s.outcome = failed
+	default: // this attempt may have landed, or another with the same key
 	}
 	return err
 }

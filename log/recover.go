@@ -122,7 +122,7 @@ func (w *writer) findOut(ctx context.Context, first *building, cause error) {
 			w.settle(first, landed, told, doubts, cause)
 			return
 		}
-		tell(fmt.Errorf("store chunk %v: %w: %v; %w", w.c.at(first.number), schema.ErrUnknownOutcome, cause, err))
+		tell(fmt.Errorf("store chunk %v: %w: %v; %v", w.c.at(first.number), schema.ErrUnknownOutcome, cause, err))
 		if errors.Is(err, schema.ErrFenced) || !w.pause(ctx, wait) {
 			if errors.Is(err, schema.ErrFenced) {
 				w.fence(err)
