@@ -27,6 +27,25 @@ func BenchmarkAppend(b *testing.B) {
 	b.Run("senders=4,batch=1000", func(b *testing.B) { benchAppend(b, 4, 1000) })
 }
 
+// BenchmarkAppendMemory is the cost of all but the disk.
+func BenchmarkAppendMemory(b *testing.B) {
+	for _, senders := range []int{1, 256} {
+		b.Run(fmt.Sprintf("senders=%d", senders), func(b *testing.B) {
+			c := open(b, log.Options{Store: blob.NewMem()})
+			done := follow(b, c)
+			rows := make([]byte, 1<<20)
+			rand.Read(rows)
+			b.SetBytes(1024)
+			b.ReportAllocs()
+			b.ResetTimer()
+			appendAll(b, c, rows, senders, b.N, 1)
+			b.StopTimer()
+			chunks, _ := done()
+			b.ReportMetric(float64(b.N)/float64(chunks), "records/chunk")
+		})
+	}
+}
+
 func benchAppend(b *testing.B, senders, perBatch int) {
 	root := b.TempDir()
 	dir, err := blob.OpenDir(filepath.Join(root, "log"), blob.DirOptions{})

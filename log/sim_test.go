@@ -28,12 +28,24 @@ var (
 func simulate(t *testing.T, fn func(t *testing.T, r *rand.Rand)) {
 	for seed := max(*simSeed, 1); seed < max(*simSeed, 1)+*simRuns; seed++ {
 		ok := t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { fn(t, rand.New(rand.NewPCG(seed, 1))) })
+			synctest.Test(t, func(t *testing.T) { fn(t, rand.New(&lockedSource{src: rand.NewPCG(seed, 1)})) })
 		})
 		if !ok {
 			return
 		}
 	}
+}
+
+// lockedSource is a rand.Source for several goroutines.
+type lockedSource struct {
+	mu  sync.Mutex
+	src rand.Source
+}
+
+func (s *lockedSource) Uint64() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.src.Uint64()
 }
 
 // simOptions are small, so that a short run meets every limit.
@@ -201,12 +213,7 @@ func TestDiskErrors(t *testing.T) {
 func TestWriters(t *testing.T) {
 	simulate(t, func(t *testing.T, r *rand.Rand) {
 		mem, h := blob.NewMem(), &history{}
-		var mu sync.Mutex
-		roll := func(n int) int {
-			mu.Lock()
-			defer mu.Unlock()
-			return r.IntN(n)
-		}
+		roll := r.IntN
 		lose := 1 + r.IntN(30)
 		hook := func(call blobtest.Call, name string) (before, after error) {
 			time.Sleep(time.Duration(roll(4000)) * time.Microsecond)
