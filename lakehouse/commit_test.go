@@ -186,6 +186,34 @@ func faultAt(t *testing.T, k int, landed bool) (reached bool) {
 	return reached
 }
 
+// TestSilentStore has the store fall silent at the commit: it may have landed,
+// so nothing may be removed, and the caller is told that it is not known.
+func TestSilentStore(t *testing.T) {
+	ctx := context.Background()
+	for _, landed := range []bool{false, true} {
+		f := newFixture(t)
+		tbl := newTable(f, collection(simple()))
+		tbl.commit(simpleRows(0, 10), nil)
+		silent := errors.New("silent")
+		faulty := &blobtest.Faulty{Store: f.objects, Hook: func(call blobtest.Call, name string) (before, after error) {
+			if strings.HasSuffix(name, "/v2.metadata.json") {
+				if call == blobtest.PutIfAbsent && landed {
+					return nil, silent
+				}
+				return silent, nil
+			}
+			return nil, nil
+		}}
+		_, _, err := f.open(faulty).Commit(ctx, lakehouse.Commit{Collection: tbl.c, Base: tbl.snap, NextSeq: 20, Rows: each(rowsFrom(10, 10))})
+		wantKind(t, err, schema.ErrUnknownOutcome)
+		now := must(f.open(f.objects).Current(ctx, tbl.c))
+		want := map[bool]int{false: 10, true: 20}[landed]
+		if got := read(t, now, lakehouse.ReadOptions{Schema: tbl.c.Schema}); len(got) != want || int(now.NextSeq()) != want {
+			t.Fatalf("landed %v: %d rows below %d", landed, len(got), now.NextSeq())
+		}
+	}
+}
+
 // TestPowerFailure cuts the power at a random step of the file system, over
 // and over, and checks that the table is a whole version each time: the last
 // acknowledged one, or the one that was under way.

@@ -83,6 +83,10 @@ func TestIcebergScannerAgrees(t *testing.T) {
 	if err := metaSane(meta.Metadata()); err != "" {
 		t.Error(err)
 	}
+	p := meta.Metadata().CurrentSnapshot().Summary.Properties
+	if n := int64(p.GetInt("total-records", -1) - p.GetInt("total-position-deletes", -1)); n != tbl.snap.Rows() {
+		t.Errorf("the summary counts %d rows, want %d", n, tbl.snap.Rows())
+	}
 	// An engine that prunes by our bounds must find the same rows.
 	filter := iceberg.GreaterThanEqual(iceberg.Reference("id"), int64(900))
 	_, got = icebergRead(t, tbl.snap, iceberg_table.WithRowFilter(filter), iceberg_table.WithSelectedFields("id"))
