@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
@@ -32,6 +33,13 @@ type Commit struct {
 	Position   schema.Position       // the log position that NextSeq belongs to
 	Rows       iter.Seq2[Row, error] // new rows, in key order where there is a key; nil means none
 	Deletes    map[uint32][]uint32   // data file → rows of it that are gone; any order
+	// Since is the log's time of the oldest change that this commit adds, and
+	// becomes the snapshot's time; zero if it adds none. Engines that read a table
+	// as of the moment their statement began, such as DuckDB, pass over a snapshot
+	// that is younger. A statement older than Since finds all that it may ask for
+	// in Base, and a younger one gets this snapshot: so the time of the commit
+	// itself would be wrong, and that of the newest change as well.
+	Since time.Time
 	// BeforePublish, when set, is called once, when all but the file that makes
 	// the version current is written. Readers may be held off from there on.
 	BeforePublish func()
@@ -99,6 +107,7 @@ type commitTask struct {
 	path       tablePath
 	id         uuid.UUID // in the names of its metadata files
 	progress   progress
+	time       time.Time // Commit.Since
 
 	added    []*entry          // data files
 	gone     map[uint32]bool   // data files that leave, with their delete files
@@ -115,7 +124,7 @@ func (l *Lake) begin(ctx context.Context, commit Commit) (*commitTask, error) {
 	if c.Options.LakeFormat > 2 {
 		return nil, fmt.Errorf("lake_format %d: tables are written in Iceberg format version 2: %w", c.Options.LakeFormat, schema.ErrUnsupported)
 	}
-	t := &commitTask{
+	t := &commitTask{time: commit.Since,
 		lake: l, collection: c, base: base, path: tableOf(c), id: uuid.New(),
 		progress: progress{nextSeq: commit.NextSeq, position: commit.Position, instance: c.Instance},
 		gone:     map[uint32]bool{}, deletes: map[uint32]*entry{},

@@ -27,15 +27,11 @@ func (t *commitTask) writeVersion(ctx context.Context) (*Snapshot, error) {
 	}
 	next := &Snapshot{
 		lake: t.lake, table: t.path, version: t.version(),
-		id: rand.Int64N(1<<62) + 1, time: t.lake.opts.Now(), progress: t.progress,
+		id: rand.Int64N(1<<62) + 1, time: t.since(), progress: t.progress,
 	}
 	seq, parent := int64(1), (*int64)(nil)
 	if t.base != nil {
 		seq, parent = t.base.meta.LastSequenceNumber()+1, &t.base.id
-		// A clock that went back must not make the log of snapshots go back.
-		if last := time.UnixMilli(t.base.meta.LastUpdatedMillis()); !next.time.After(last) {
-			next.time = last.Add(time.Millisecond)
-		}
 	}
 	current := builder.CurrentSchema()
 	// The version's metadata names all of these, so they need no order among
@@ -139,6 +135,23 @@ func (t *commitTask) builder() (*table.MetadataBuilder, error) {
 		b.SetLoc(t.lake.uri(string(t.path))),
 		b.SetProperties(t.properties()),
 	)
+}
+
+// since is the time of the snapshot: see Commit.Since. The first one is as old
+// as its collection, so that a statement that knows the collection finds a
+// table. Times rise, since DuckDB does not tell apart snapshots of one time.
+func (t *commitTask) since() time.Time {
+	if t.base == nil && t.collection.Created.IsZero() {
+		return t.lake.opts.Now()
+	}
+	if t.base == nil {
+		return t.collection.Created.Truncate(time.Millisecond)
+	}
+	least := time.UnixMilli(t.base.meta.LastUpdatedMillis()).Add(time.Millisecond)
+	if since := t.time.Truncate(time.Millisecond); since.After(least) {
+		return since
+	}
+	return least
 }
 
 // metadataLogLength is how many older metadata files the metadata names.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"time"
 
 	"github.com/trinedb/trine/kvindex"
 	"github.com/trinedb/trine/lakehouse"
@@ -99,6 +100,7 @@ func nextSeqOf(s *lakehouse.Snapshot) schema.Seq {
 // flushBatch is one commit's worth of changes.
 type flushBatch struct {
 	next    schema.Seq
+	since   time.Time // log's time of the oldest change; zero if there is none
 	rows    iter.Seq2[lakehouse.Row, error]
 	deletes map[uint32][]uint32 // rows of the base that are superseded or deleted
 	written [][]byte            // keyed: the keys of rows, in the order of rows
@@ -107,14 +109,18 @@ type flushBatch struct {
 
 func (e *Engine) prepareFlush(ctx context.Context, c *schema.Collection, base *lakehouse.Snapshot, goal schema.Seq) (*flushBatch, error) {
 	from := nextSeqOf(base)
+	since, err := e.timeOf(ctx, c.Instance, from, goal)
+	if err != nil {
+		return nil, err
+	}
 	if !c.Schema.Keyed() {
-		return &flushBatch{next: max(goal, from), rows: e.appendRows(ctx, c, from, goal)}, nil
+		return &flushBatch{next: max(goal, from), since: since, rows: e.appendRows(ctx, c, from, goal)}, nil
 	}
 	f, err := e.foldChanges(ctx, c.Instance, from, goal, e.opts.FoldBytes)
 	if err != nil {
 		return nil, err
 	}
-	b := &flushBatch{next: max(f.next, from)}
+	b := &flushBatch{next: max(f.next, from), since: since}
 	keys := f.sortedKeys()
 	for _, key := range keys {
 		if f.rows[string(key)].deleted {
@@ -128,6 +134,21 @@ func (e *Engine) prepareFlush(ctx context.Context, c *schema.Collection, base *l
 		b.deletes, err = e.locate(ctx, c, base, keys)
 	}
 	return b, err
+}
+
+// timeOf is the log's time of the first change with from ≤ seq < to, or zero.
+func (e *Engine) timeOf(ctx context.Context, inst schema.Instance, from, to schema.Seq) (t time.Time, err error) {
+	if from >= to {
+		return t, nil
+	}
+	err = e.index.Groups(ctx, inst, from, func(g kvindex.GroupRef) (bool, error) {
+		t = time.UnixMicro(g.TimeMicros)
+		return false, nil
+	})
+	if err != nil {
+		return t, fmt.Errorf("time of seq %d: %w", from, err)
+	}
+	return t, nil
 }
 
 // appendRows streams the changes of an append-only collection.
@@ -201,7 +222,7 @@ func (e *Engine) commitFlush(ctx context.Context, c *schema.Collection, lock *ta
 	}()
 	snap, written, err := e.lake.Commit(ctx, lakehouse.Commit{
 		Collection: c, Base: base, NextSeq: b.next, Position: e.log.Durable(),
-		Rows: b.rows, Deletes: b.deletes,
+		Since: b.since, Rows: b.rows, Deletes: b.deletes,
 		BeforePublish: func() { lock.pin.Lock(); locked = true },
 	})
 	if err != nil {
