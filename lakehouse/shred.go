@@ -202,7 +202,10 @@ func (s *shredder) leaf(n *shredNode, v schema.Value, rep, def int) {
 	default:
 		p = parquet.ByteArrayValue(s.copy(v.Bytes()))
 	}
-	c.values = append(c.values, p.Level(rep, def, n.column))
+	if rep|def != 0 { // a required column at the top has no levels
+		p = p.Level(rep, def, n.column)
+	}
+	c.values = append(c.values, p)
 }
 
 // decimal takes the low bytes of the 16 of a Value.
