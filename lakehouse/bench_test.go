@@ -219,7 +219,7 @@ func BenchmarkCommit(b *testing.B) {
 				commit := func() {
 					d := map[uint32][]uint32{}
 					if deletes && seq > 0 {
-						d[0] = []uint32{uint32(seq % 1000)}
+						d[0] = []uint32{uint32(seq / 10 % 1000)} // another row each time
 					}
 					n := 10
 					if seq == 0 {
