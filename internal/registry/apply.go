@@ -111,11 +111,10 @@ func (r *Registry) write(ctx context.Context, c *schema.Collection, created bool
 	if len(schemaRecords) > 0 {
 		groups = append(groups, schema.Group{Instance: schema.InstanceSchemas, Records: schemaRecords})
 	}
-	if err := r.store.Append(ctx, groups, schema.InstanceCollections, seq); err != nil {
+	if err := r.change(ctx, key, c, groups, seq); err != nil {
 		return err
 	}
 	r.schemas.Add(c.Schema.ID, c.Schema)
-	r.replace(key, c)
 	return nil
 }
 
@@ -169,9 +168,8 @@ func (r *Registry) Drop(ctx context.Context, tenant, name string) (*schema.Colle
 		{Op: schema.OpDelete, Key: key},
 		{Op: schema.OpDelete, Key: instanceKey(c.Instance)},
 	}}}
-	if err := r.store.Append(ctx, groups, schema.InstanceCollections, seq); err != nil {
+	if err := r.change(ctx, key, nil, groups, seq); err != nil {
 		return nil, fmt.Errorf("drop %s: %w", c, err)
 	}
-	r.replace(key, nil)
 	return c, nil
 }

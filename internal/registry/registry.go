@@ -10,6 +10,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	stdsync "sync"
 	"time"
@@ -53,6 +54,7 @@ type Registry struct {
 
 	cacheMu     stdsync.Mutex // orders what readers cache with what DDL changed
 	changes     uint64        // changes of definitions so far
+	unsettled   bool          // one is being made, or nobody knows whether it was
 	collections *lru.Cache[string, *schema.Collection]
 }
 
@@ -167,25 +169,44 @@ func (r *Registry) changesSoFar() uint64 {
 }
 
 // remember caches what a reader found, unless definitions changed since it
-// began: then it may have read what no longer is.
+// began, or are changing: then it may have read what no longer is.
 func (r *Registry) remember(key []byte, c *schema.Collection, seen uint64) {
 	r.cacheMu.Lock()
 	defer r.cacheMu.Unlock()
-	if r.changes == seen {
+	if r.changes == seen && !r.unsettled {
 		r.collections.Add(string(key), c)
 	}
 }
 
-// replace caches what a change of definitions made; nil: the name is free.
-func (r *Registry) replace(key []byte, c *schema.Collection) {
+// change appends groups, which make what key names c, or free it if c is nil.
+// From before the append on nothing is cached, as readers meet the change the
+// moment that it is durable, which is before the append returns. An append
+// whose outcome is unknown may land at any time after, so that nothing is
+// cached until a later one has landed: the log has decided about the first
+// then.
+func (r *Registry) change(ctx context.Context, key []byte, c *schema.Collection, groups []schema.Group, seq schema.Seq) error {
+	r.cacheMu.Lock()
+	before := r.unsettled
+	r.unsettled = true
+	r.changes++
+	r.collections.Remove(string(key))
+	r.cacheMu.Unlock()
+
+	err := r.store.Append(ctx, groups, schema.InstanceCollections, seq)
+
 	r.cacheMu.Lock()
 	defer r.cacheMu.Unlock()
 	r.changes++
-	if c == nil {
-		r.collections.Remove(string(key))
-		return
+	switch {
+	case err == nil:
+		r.unsettled = false
+		if c != nil {
+			r.collections.Add(string(key), c)
+		}
+	case !errors.Is(err, schema.ErrUnknownOutcome):
+		r.unsettled = before // it had no effect
 	}
-	r.collections.Add(string(key), c)
+	return err
 }
 
 func checkNames(tenant, name string) error {
