@@ -46,7 +46,7 @@ func (x *Index) Locate(ctx context.Context, inst schema.Instance, keys [][]byte,
 // RecordFlush records a commit to the lake, in several transactions when it is
 // large; LakeSeq and Snapshot are in the last, so a flush that was cut short
 // is found by them and recorded again from the start. Recording the same flush
-// twice changes nothing, nor does one with a LakeSeq below the one recorded.
+// twice changes nothing, nor does one with a LakeSeq below the one recorded, unless it is Anew.
 // It fails with ErrPrecondition while LakeSeq is above what is applied, and
 // with ErrNotFound for a collection that was dropped.
 func (x *Index) RecordFlush(ctx context.Context, inst schema.Instance, f Flush) error {
@@ -61,10 +61,15 @@ func (x *Index) RecordFlush(ctx context.Context, inst schema.Instance, f Flush) 
 }
 
 func (x *Index) recordFlush(ctx context.Context, inst schema.Instance, f Flush) error {
-	if t, err := x.flushable(inst, f); err != nil || f.LakeSeq < t.lakeSeq {
+	if t, err := x.flushable(inst, f); err != nil || f.stale(t) {
 		return err
 	}
 	b := new(batch)
+	if f.Anew {
+		if err := x.forgetLocations(ctx, inst, b); err != nil {
+			return err
+		}
+	}
 	for key := range keysOf(f.Clear) {
 		b.delete(appendKey(b.alloc(prefixLen+len(key)), spaceLocation, inst, key))
 		if err := x.flushBatch(ctx, inst, b, false); err != nil {
@@ -87,6 +92,22 @@ func (x *Index) recordFlush(ctx context.Context, inst schema.Instance, f Flush) 
 		return err
 	}
 	return x.finishFlush(inst, f, b)
+}
+
+// stale reports whether a later flush was recorded already.
+func (f Flush) stale(t tally) bool { return f.LakeSeq < t.lakeSeq && !f.Anew }
+
+// forgetLocations deletes all locations of a collection as they stand.
+func (x *Index) forgetLocations(ctx context.Context, inst schema.Instance, b *batch) error {
+	c := x.eng.iterate(latest, instanceKey(spaceLocation, inst), false)
+	defer c.close()
+	for c.seek(instanceKey(spaceLocation, inst)); c.valid(); c.next() {
+		b.delete(append(b.alloc(len(c.key())), c.key()...))
+		if err := x.flushBatch(ctx, inst, b, false); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // flushBatch commits b when it is full, or when all that is left is the end.
@@ -117,7 +138,7 @@ func (x *Index) finishFlush(inst schema.Instance, f Flush, b *batch) error {
 	x.writing.Lock()
 	defer x.writing.Unlock()
 	t, err := x.flushable(inst, f)
-	if err != nil || f.LakeSeq < t.lakeSeq {
+	if err != nil || f.stale(t) {
 		return err
 	}
 	t.lakeSeq, t.lakeSnapshot = f.LakeSeq, f.Snapshot
@@ -131,6 +152,7 @@ func (x *Index) finishFlush(inst schema.Instance, f Flush, b *batch) error {
 			return fmt.Errorf("no group holds seq %d: %w", f.LakeSeq, schema.ErrCorrupt)
 		}
 		t.lakeBytes, t.tailSince = min(t.logBytes, before+bytesBelow(g, f.LakeSeq)), g.TimeMicros
+		b.put(instanceKey(spaceDirty, inst), nil)
 	} else {
 		b.delete(instanceKey(spaceDirty, inst))
 	}

@@ -71,6 +71,10 @@ type Flush struct {
 	// copied before the next is asked for.
 	Set   iter.Seq2[[]byte, Location]
 	Clear iter.Seq[[]byte]
+	// Anew forgets every location of the collection before Set, and lets LakeSeq
+	// go back: the table is not the one that the index knew, having lost its
+	// newest versions or all of them. Ordinals of files may mean others then.
+	Anew bool
 	// Err, when not nil, is asked after Set and Clear ended: an error means that
 	// they ended early, and RecordFlush fails with it and records no LakeSeq.
 	Err func() error

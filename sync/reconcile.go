@@ -11,13 +11,11 @@ import (
 )
 
 // reconcile makes the index's places of rows those of the table's newest
-// snapshot. They differ when a crash came between the two, or when the index
-// or the table was lost; lock.pin is held exclusively.
-//
-// The places are read from the key columns of the live files. A key whose row
-// is no longer in the table keeps a stale place, which points at a row that a
-// position delete hides already, or at a file that the table no longer has:
-// deleting it once more changes nothing.
+// snapshot. They differ when a crash came between the two, or when the index,
+// the table, or the table's newest version was lost; lock.pin is held
+// exclusively. The lake is right about what it holds, the index about nothing
+// of it: all places are forgotten, and read from the key columns of the live
+// files.
 func (e *Engine) reconcile(ctx context.Context, c *schema.Collection, snap *lakehouse.Snapshot) error {
 	stats, err := e.index.Stats(ctx, c.Instance)
 	if err != nil {
@@ -27,13 +25,13 @@ func (e *Engine) reconcile(ctx context.Context, c *schema.Collection, snap *lake
 		if stats.LakeSnapshot == 0 {
 			return nil
 		}
-		return fmt.Errorf("table of %s is gone, though the index knows its snapshot %d; stop the server, remove its kvindex directory and start again to rebuild both: %w",
-			c, stats.LakeSnapshot, schema.ErrCorrupt)
+		e.logger.Warn("table is gone; it is made again from the log", "collection", c.String())
+		return e.index.RecordFlush(ctx, c.Instance, kvindex.Flush{Anew: true})
 	}
 	if stats.LakeSnapshot == snap.ID() && stats.LakeSeq == snap.NextSeq() {
 		return nil
 	}
-	flush := kvindex.Flush{LakeSeq: snap.NextSeq(), Snapshot: snap.ID()}
+	flush := kvindex.Flush{LakeSeq: snap.NextSeq(), Snapshot: snap.ID(), Anew: true}
 	if !c.Schema.Keyed() {
 		return e.index.RecordFlush(ctx, c.Instance, flush)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/trinedb/trine/ingest"
 	"github.com/trinedb/trine/internal/blob"
 	"github.com/trinedb/trine/internal/node"
+	"github.com/trinedb/trine/internal/query"
 	"github.com/trinedb/trine/kvindex"
 	"github.com/trinedb/trine/lakehouse"
 	"github.com/trinedb/trine/schema"
@@ -181,4 +182,37 @@ func TestIndexIsRebuilt(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustVerify(t, n)
+}
+
+// TestTableLosesVersions takes a table's newest version away, and then all of
+// it, as a disk that was not honest about a sync would: what it held is
+// flushed again, once.
+func TestTableLosesVersions(t *testing.T) {
+	dir, c := filled(t, fmt.Sprintf(itemsDef, ""), threeItems...)
+	n := openNode(t, node.Options{Data: dir})
+	write(t, n, c, ingest.OpUpsert, `{"id":2,"name":"B"}`, `{"id":4,"name":"d"}`)
+	write(t, n, c, ingest.OpDelete, `{"id":3}`)
+	if _, err := n.Engine.Flush(context.Background(), c); err != nil {
+		t.Fatal(err)
+	}
+	closeNode(t, n)
+	table, err := filepath.Glob(filepath.Join(dir, "lake", "shop", "items-*"))
+	if err != nil || len(table) != 1 {
+		t.Fatalf("tables %v, %v", table, err)
+	}
+	for _, lost := range []string{filepath.Join(table[0], "metadata", "v2.metadata.json"), table[0]} {
+		removeAll(t, lost)
+		n = openNode(t, node.Options{Data: dir})
+		want := "[1 a 2 B 4 d]"
+		got := scanRows(t, n, c, query.Scan{})
+		slices.Sort(got)
+		if fmt.Sprint(got) != want {
+			t.Errorf("without %s: scan %v, want %s", filepath.Base(lost), got, want)
+		}
+		if _, err := n.Engine.Flush(context.Background(), c); err != nil {
+			t.Fatal(err)
+		}
+		mustVerify(t, n)
+		closeNode(t, n)
+	}
 }
