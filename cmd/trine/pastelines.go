@@ -22,6 +22,10 @@ Read it from anywhere:
     import polars as pl, urllib.request
     pl.read_ipc_stream(urllib.request.urlopen("{{.}}/v1/tenants/acme/collections/flights/scan").read())
 
+  Python, PyIceberg (polars.scan_iceberg takes the table, too)
+    from pyiceberg.catalog import load_catalog
+    load_catalog("trine", type="rest", uri="{{.}}/iceberg").load_table("acme.flights").scan().to_arrow()
+
   DuckDB
     INSTALL iceberg; LOAD iceberg;
     ATTACH '' AS trine (TYPE iceberg, ENDPOINT '{{.}}/iceberg', AUTHORIZATION_TYPE 'none', READ_ONLY);
