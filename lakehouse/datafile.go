@@ -60,7 +60,7 @@ type openFile struct {
 	ordinal uint32
 	name    string
 	object  blob.Writer
-	out     *parquet.Writer
+	out     *parquet.GenericWriter[any]
 	columns []*parquet.ColumnWriter
 	shred   *shredder
 	rows    int64
@@ -151,7 +151,7 @@ func (w *dataWriter) open(ctx context.Context) error {
 			options = append(options, parquet.SkipPageBounds(path...))
 		}
 	}
-	out := parquet.NewWriter(object, options...)
+	out := parquet.NewGenericWriter[any](object, options...)
 	w.file = &openFile{
 		ordinal: ordinal, name: name, object: object, out: out, columns: out.ColumnWriters(), shred: shred,
 		sorted: w.schema.Keyed(),

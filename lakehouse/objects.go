@@ -72,14 +72,6 @@ func (p tablePath) deleteFile(ordinal uint32) string {
 	return fmt.Sprintf("%s/data/%08d-%s-deletes.parquet", p, ordinal, uuid.New())
 }
 
-// parseVersion reads the N of a version file's name.
-func (p tablePath) parseVersion(name string) (int, bool) {
-	digits, found := strings.CutPrefix(name, string(p)+"/metadata/v")
-	digits, json := strings.CutSuffix(digits, ".metadata.json")
-	n, err := strconv.Atoi(digits)
-	return n, found && json && err == nil && n > 0
-}
-
 // parseOrdinal reads the ordinal of a data or delete file from its URI.
 func parseOrdinal(uri string) (uint32, error) {
 	name := uri[strings.LastIndexByte(uri, '/')+1:]

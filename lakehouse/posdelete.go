@@ -42,7 +42,7 @@ const maxDeleteFileBytes = 256 << 20
 func (l *Lake) writeDeletes(ctx context.Context, path tablePath, data *entry, rows []uint32) (*entry, error) {
 	name, target := path.deleteFile(data.ordinal), data.file.FilePath()
 	var buf bytes.Buffer
-	out := parquet.NewWriter(&buf, deleteLayout, parquet.Compression(codec), parquet.DataPageVersion(1),
+	out := parquet.NewGenericWriter[any](&buf, deleteLayout, parquet.Compression(codec), parquet.DataPageVersion(1),
 		parquet.CreatedBy("trine", "1", ""), parquet.ColumnIndexSizeLimit(func([]string) int { return len(target) }))
 	columns := out.ColumnWriters()
 	paths, positions := make([]parquet.Value, 0, shredRows), make([]parquet.Value, 0, shredRows)

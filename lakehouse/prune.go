@@ -6,13 +6,6 @@ import (
 	"github.com/trinedb/trine/schema"
 )
 
-// columnBound is what is known of one column's values.
-type columnBound struct {
-	lo, hi      schema.Value
-	nulls, rows int64
-	known       bool
-}
-
 // fileBounds are the bounds of a data file, from its manifest entry: they
 // spare opening it. They implement query.Bounds and its extensions.
 type fileBounds struct {

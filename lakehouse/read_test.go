@@ -18,15 +18,6 @@ import (
 	"github.com/trinedb/trine/schema"
 )
 
-func where(t testing.TB, s *schema.Schema, text string) *query.Predicate {
-	t.Helper()
-	p, err := query.ParseWhere(text, s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
-
 func TestPruning(t *testing.T) {
 	objects := &counting{Mem: blob.NewMem()}
 	f := &fixture{TB: t, dir: "/lake", objects: objects}
