@@ -51,11 +51,6 @@ func (p tablePath) version(n int) string {
 
 func (p tablePath) hint() string { return string(p) + "/metadata/version-hint.text" }
 
-// mark names an empty object that is written to sync the folder.
-func (p tablePath) mark(commit uuid.UUID) string {
-	return fmt.Sprintf("%s/metadata/%s-%s.settled", p, commit, uuid.New())
-}
-
 func (p tablePath) manifest(commit uuid.UUID, n int) string {
 	return fmt.Sprintf("%s/metadata/%s-m%d.avro", p, commit, n)
 }

@@ -45,8 +45,8 @@ func (t *commitTask) publish(ctx context.Context, next *Snapshot) error {
 			defer cancel()
 			t.lake.opts.Logger.Warn("outcome of a commit is unknown, settling it", "name", name, "err", err)
 		}
-		occupant, err := t.lake.opts.Objects.Get(put, name)
-		if err != nil {
+		occupant, getErr := t.lake.opts.Objects.Get(put, name)
+		if getErr != nil {
 			continue
 		}
 		if !bytes.Equal(occupant, next.raw) {
@@ -54,23 +54,11 @@ func (t *commitTask) publish(ctx context.Context, next *Snapshot) error {
 			return fmt.Errorf("another committer made version %d: %w", next.version, schema.ErrConflict)
 		}
 		t.keep = true
-		if t.settle(put) == nil {
+		// Seen is not durable: only a store that says that the name is taken
+		// vouches for what has it.
+		if errors.Is(err, blob.ErrExists) {
 			return nil
 		}
 	}
 	return fmt.Errorf("put %s: %w", name, schema.ErrUnknownOutcome)
-}
-
-// settle makes a version durable that is seen in the store after its put had
-// failed: on a local disk its name may not have been synced. A durable write
-// into the same folder syncs it.
-func (t *commitTask) settle(ctx context.Context) error {
-	mark := t.path.mark(t.id)
-	if err := t.lake.opts.Objects.PutIfAbsent(ctx, mark, nil); err != nil {
-		return err
-	}
-	if err := t.lake.opts.Objects.Delete(ctx, mark); err != nil {
-		t.lake.opts.Logger.Warn("mark is left behind", "name", mark, "err", err)
-	}
-	return nil
 }

@@ -6,7 +6,8 @@
 //   - An object appears whole or not at all, and once its call has returned nil
 //     it survives a power failure.
 //   - PutIfAbsent and Writer.Commit never replace: of many that race for a name
-//     exactly one wins, the others get ErrExists.
+//     exactly one wins, the others get ErrExists; what has the name then survives
+//     a power failure, whoever put it.
 //   - Swap changes an object only if it still is what the caller read.
 //   - A call that fails with ErrExists, ErrChanged, ErrNotFound,
 //     schema.ErrNoSpace, schema.ErrUnavailable, schema.ErrInvalid or

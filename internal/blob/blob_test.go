@@ -122,6 +122,37 @@ func TestFailedStep(t *testing.T) {
 	}
 }
 
+// TestExistsIsDurable fails the sync of a folder after an object got its name:
+// who tries again is told that it exists, and may rely on it.
+func TestExistsIsDurable(t *testing.T) {
+	for seed := range uint64(20) {
+		f := crashfs.New()
+		d := onFS(t, f)
+		if err := d.PutIfAbsent(t.Context(), "a/first", nil); err != nil {
+			t.Fatal(err)
+		}
+		f.SetHook(func(op crashfs.Op, _ string) (before, after error) {
+			if op == crashfs.OpSyncDir {
+				return syscall.EIO, nil
+			}
+			return nil, nil
+		})
+		for range 2 { // the second finds the name taken, and no proof that it lasts
+			if err := d.PutIfAbsent(t.Context(), "a/b", []byte("data")); err == nil || blob.NoEffect(err) {
+				t.Fatalf("put with a folder that cannot be synced: %v", err)
+			}
+		}
+		f.SetHook(nil)
+		if err := d.PutIfAbsent(t.Context(), "a/b", []byte("data")); !errors.Is(err, blob.ErrExists) {
+			t.Fatalf("put again: %v", err)
+		}
+		after := onFS(t, f.Crash(rand.New(rand.NewPCG(seed, 1))))
+		if _, err := after.Get(t.Context(), "a/b"); err != nil {
+			t.Fatalf("seed %d: after the power failure: %v", seed, err)
+		}
+	}
+}
+
 // TestCrash cuts the power at each step of a series of writes: what was
 // acknowledged is there afterwards, and nothing is there in part.
 func TestCrash(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 
 	"github.com/trinedb/trine/schema"
@@ -84,13 +85,19 @@ func (w *dirWriter) finish(name func(string) error) error {
 		}
 		return fmt.Errorf("%s is not a folder: %v: %w", folder, err, schema.ErrInvalid)
 	}
-	if err := name(w.name); err != nil {
-		return kind(err)
+	named := name(w.name)
+	if named != nil && !errors.Is(named, fs.ErrExist) {
+		return kind(named)
 	}
+	// Also when the name is taken: perhaps by an earlier try of the caller's, who
+	// takes ErrExists for an answer and did not come to sync it.
 	if err := w.d.fs.SyncDir(folder); err != nil {
 		// The name is there and may or may not last: none of the kinds that
 		// promise no effect may be found in this error.
 		return fmt.Errorf("sync folder %s: %v", folder, err)
+	}
+	if named != nil {
+		return kind(named)
 	}
 	return nil
 }
