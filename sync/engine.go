@@ -124,7 +124,8 @@ func (e *Engine) Close(ctx context.Context) error {
 	}
 }
 
-// Err is why the fan-out stopped by itself, or nil while it runs.
+// Err is why the fan-out stopped, ErrClosed if it was told to, or nil while it
+// runs.
 func (e *Engine) Err() error {
 	e.failMu.Lock()
 	defer e.failMu.Unlock()
@@ -139,6 +140,10 @@ func (e *Engine) fail(err error) {
 	e.failMu.Unlock()
 	e.appliedMoved.signal()
 }
+
+// Evolved tells that a collection's definition changed: its table may be due by
+// other rules now, though nothing is written to it.
+func (e *Engine) Evolved(c *schema.Collection) { e.flusher.touchOne(c.Instance) }
 
 // Position is a position that every read begun from now on sees.
 func (e *Engine) Position() schema.Position { return e.log.Durable() }

@@ -30,14 +30,17 @@ type flusher struct {
 	mu      stdsync.Mutex
 	touched map[schema.Instance]struct{}
 
-	due   dueHeap // owned by run
-	dueAt map[schema.Instance]time.Time
+	// The rest is run's own.
+	due    dueHeap
+	dueAt  map[schema.Instance]time.Time
+	failed map[schema.Instance]time.Time // not before when: their last flush failed
 }
 
 func newFlusher(e *Engine) *flusher {
 	return &flusher{
 		engine: e, wake: make(chan struct{}, 1),
 		touched: map[schema.Instance]struct{}{}, dueAt: map[schema.Instance]time.Time{},
+		failed: map[schema.Instance]time.Time{},
 	}
 }
 
@@ -49,6 +52,14 @@ func (f *flusher) touch(chunk *schema.Chunk) {
 			f.touched[inst] = struct{}{}
 		}
 	}
+	f.mu.Unlock()
+	f.signal()
+}
+
+// touchOne notes a collection whose definition changed.
+func (f *flusher) touchOne(inst schema.Instance) {
+	f.mu.Lock()
+	f.touched[inst] = struct{}{}
 	f.mu.Unlock()
 	f.signal()
 }
@@ -86,10 +97,7 @@ func (f *flusher) run(ctx context.Context) {
 			}
 		}
 		for inst := range f.takeTouched() {
-			stats, err := f.engine.index.Stats(ctx, inst)
-			if err == nil {
-				f.consider(ctx, inst, stats)
-			}
+			f.look(ctx, inst)
 		}
 		f.flushDue(ctx)
 	}
@@ -98,7 +106,7 @@ func (f *flusher) run(ctx context.Context) {
 // seed schedules the collections whose changes the lake lacked at start.
 func (f *flusher) seed(ctx context.Context) {
 	err := f.engine.index.Dirty(ctx, func(inst schema.Instance, stats kvindex.Stats) (bool, error) {
-		f.consider(ctx, inst, stats)
+		f.retryLook(ctx, inst, f.consider(ctx, inst, stats))
 		return true, ctx.Err()
 	})
 	if err != nil && ctx.Err() == nil {
@@ -106,25 +114,50 @@ func (f *flusher) seed(ctx context.Context) {
 	}
 }
 
+// look considers a collection that was touched. One that cannot be looked at is
+// tried again later: nobody may touch it again.
+func (f *flusher) look(ctx context.Context, inst schema.Instance) {
+	stats, err := f.engine.index.Stats(ctx, inst)
+	if err == nil {
+		err = f.consider(ctx, inst, stats)
+	}
+	f.retryLook(ctx, inst, err)
+}
+
+func (f *flusher) retryLook(ctx context.Context, inst schema.Instance, err error) {
+	if err != nil && ctx.Err() == nil && !errors.Is(err, schema.ErrClosed) {
+		f.engine.logger.Warn("look for unflushed changes", "instance", uint64(inst), "retry_in", flushRetry, "error", err)
+		f.schedule(inst, f.engine.opts.Now().Add(flushRetry))
+	}
+}
+
 // consider schedules a collection by what waits in its tail.
-func (f *flusher) consider(ctx context.Context, inst schema.Instance, stats kvindex.Stats) {
+func (f *flusher) consider(ctx context.Context, inst schema.Instance, stats kvindex.Stats) error {
 	if inst < schema.FirstUserInstance || stats.NextSeq <= stats.LakeSeq {
-		return
+		return nil
 	}
 	full := stats.TailBytes >= f.engine.opts.FlushBytes
 	c, err := f.engine.catalog.ByInstance(ctx, inst)
-	if err != nil || c.Options.Lake == schema.LakeOff {
-		return
-	}
 	switch {
+	case errors.Is(err, schema.ErrNotFound):
+		return nil // dropped
+	case err != nil:
+		return err
+	case c.Options.Lake == schema.LakeOff:
 	case full:
 		f.schedule(inst, f.engine.opts.Now())
 	case stats.LakeSnapshot != 0 || c.Options.Lake == schema.LakePinned:
 		f.schedule(inst, stats.TailSince.Add(c.Options.LakeFreshness))
 	}
+	return nil
 }
 
+// schedule makes a collection due, but not before the retry of one that failed:
+// a table that cannot be written must not take the turns of those that can.
 func (f *flusher) schedule(inst schema.Instance, at time.Time) {
+	if least, ok := f.failed[inst]; ok && at.Before(least) {
+		at = least
+	}
 	if old, ok := f.dueAt[inst]; ok && !at.Before(old) {
 		return
 	}
@@ -144,41 +177,53 @@ func (f *flusher) untilNextDue() time.Duration {
 func (f *flusher) flushDue(ctx context.Context) {
 	var group errgroup.Group
 	group.SetLimit(f.engine.opts.FlushWorkers)
-	now := f.engine.opts.Now()
 	var mu stdsync.Mutex
-	var failed []schema.Instance
-	for len(f.due) > 0 && !f.due[0].at.After(now) {
+	var ended []flushed
+	for now := f.engine.opts.Now(); len(f.due) > 0 && !f.due[0].at.After(now); {
 		item := heap.Pop(&f.due).(dueTable)
 		if at, ok := f.dueAt[item.inst]; !ok || !at.Equal(item.at) {
 			continue // scheduled earlier since
 		}
 		delete(f.dueAt, item.inst)
 		group.Go(func() error {
-			if err := f.flush(ctx, item.inst); err != nil && ctx.Err() == nil {
-				f.engine.logger.Warn("background flush", "instance", uint64(item.inst), "retry_in", flushRetry, "error", err)
-				mu.Lock()
-				failed = append(failed, item.inst)
-				mu.Unlock()
-			}
+			more, err := f.flush(ctx, item.inst)
+			mu.Lock()
+			defer mu.Unlock()
+			ended = append(ended, flushed{item.inst, more, err})
 			return nil
 		})
 	}
 	_ = group.Wait() // each flush reports its own failure
-	for _, inst := range failed {
-		f.schedule(inst, f.engine.opts.Now().Add(flushRetry))
+	for _, e := range ended {
+		now := f.engine.opts.Now()
+		delete(f.failed, e.inst)
+		switch {
+		case ctx.Err() != nil:
+		case e.err != nil:
+			f.engine.logger.Warn("background flush", "instance", uint64(e.inst), "retry_in", flushRetry, "error", e.err)
+			f.failed[e.inst] = now.Add(flushRetry)
+			f.schedule(e.inst, now)
+		case e.more:
+			f.schedule(e.inst, now)
+		}
 	}
 }
 
-func (f *flusher) flush(ctx context.Context, inst schema.Instance) error {
-	c, err := f.engine.catalog.ByInstance(ctx, inst)
-	if errors.Is(err, schema.ErrNotFound) {
-		return nil // dropped meanwhile
+// flushed is how a flush ended.
+type flushed struct {
+	inst schema.Instance
+	more bool
+	err  error
+}
+
+// flush makes one commit, so that a long tail does not keep other tables
+// waiting: the rest of it is due again, after those that were due before.
+func (f *flusher) flush(ctx context.Context, inst schema.Instance) (more bool, err error) {
+	_, more, err = f.engine.flush(ctx, inst, true)
+	if errors.Is(err, schema.ErrNotFound) || errors.Is(err, schema.ErrUnsupported) {
+		return false, nil // dropped meanwhile, or to have no table any more
 	}
-	if err != nil {
-		return err
-	}
-	_, err = f.engine.Flush(ctx, c)
-	return err
+	return more, err
 }
 
 // sleep waits for d and reports whether ctx is still alive.

@@ -20,7 +20,7 @@ type latest struct {
 // fold is a stretch of a keyed collection's log reduced to the last change of
 // each key.
 type fold struct {
-	rows  map[string]latest
+	rows  map[string]*latest
 	bytes int64
 	next  schema.Seq // the seq after the last change folded
 }
@@ -28,7 +28,7 @@ type fold struct {
 // foldChanges folds the changes with from ≤ seq < to. It stops early, after a
 // whole change, once it holds limit bytes; next tells where.
 func (e *Engine) foldChanges(ctx context.Context, inst schema.Instance, from, to schema.Seq, limit int64) (*fold, error) {
-	f := &fold{rows: map[string]latest{}}
+	f := &fold{rows: map[string]*latest{}}
 	var err error
 	f.next, err = e.changes(ctx, inst, from, to, func(c schema.Change) (bool, error) {
 		f.add(c)
@@ -40,9 +40,22 @@ func (e *Engine) foldChanges(ctx context.Context, inst schema.Instance, from, to
 	return f, nil
 }
 
+// foldOverhead is about what a key takes in a fold beside its bytes and its
+// row's: a place in the map, and later one among the sorted keys.
+const foldOverhead = 160
+
+// add takes a change. It copies the row, over the one before if there is one:
+// a row that stayed where it is would keep all of its chunk's group in memory.
 func (f *fold) add(c schema.Change) {
-	f.rows[string(c.Key)] = latest{seq: c.Seq, micros: c.TimeMicros, row: c.Row, deleted: c.Op == schema.OpDelete}
-	f.bytes += int64(len(c.Key) + len(c.Row))
+	l := f.rows[string(c.Key)]
+	if l == nil {
+		l = &latest{}
+		f.rows[string(c.Key)] = l
+		f.bytes += int64(len(c.Key)) + foldOverhead
+	}
+	f.bytes += int64(len(c.Row) - len(l.row))
+	l.seq, l.micros, l.deleted = c.Seq, c.TimeMicros, c.Op == schema.OpDelete
+	l.row = append(l.row[:0], c.Row...)
 }
 
 // sortedKeys are the folded keys in key order.

@@ -37,8 +37,10 @@ func (e *Engine) runIndexer(ctx context.Context) {
 	}
 }
 
+// stopped tells those who wait for the index why they wait in vain.
 func (e *Engine) stopped(ctx context.Context, err error) {
 	if ctx.Err() != nil || errors.Is(err, schema.ErrClosed) {
+		e.fail(schema.ErrClosed)
 		return
 	}
 	e.logger.Error("fan-out stopped", "error", err)

@@ -23,17 +23,17 @@ type scanPin struct {
 // maxPinTries bounds how often a scan flushes a tail that is too long to fold.
 const maxPinTries = 4
 
-// lakeOffFold is how much more a collection without a table may fold in one
-// scan, as it cannot flush instead.
-const lakeOffFold = 8
+// noLakeFold is how much more a scan may fold that cannot flush instead: of a
+// collection without a table, or as of a seq before the table's.
+const noLakeFold = 8
 
 func (e *Engine) pinScan(ctx context.Context, c *schema.Collection, req query.Scan) (*scanPin, error) {
 	if req.Snapshot != 0 {
 		return e.pinSnapshot(ctx, c, req)
 	}
 	limit := e.opts.FoldBytes
-	if c.Options.Lake == schema.LakeOff {
-		limit *= lakeOffFold
+	if c.Options.Lake == schema.LakeOff || req.AtSeq != nil {
+		limit *= noLakeFold
 	}
 	for range maxPinTries {
 		p, err := e.pinOnce(ctx, c, req, limit)
@@ -44,7 +44,7 @@ func (e *Engine) pinScan(ctx context.Context, c *schema.Collection, req query.Sc
 			return p, nil
 		}
 		if c.Options.Lake == schema.LakeOff || req.AtSeq != nil {
-			return nil, fmt.Errorf("changes to fold hold more than %d bytes: %w", limit, schema.ErrTooLarge)
+			return nil, fmt.Errorf("rows to fold from the log hold more than %d bytes: %w", limit, schema.ErrTooLarge)
 		}
 		if _, err := e.Flush(ctx, c); err != nil {
 			return nil, err
@@ -103,28 +103,36 @@ func (e *Engine) lockPinned(ctx context.Context, c *schema.Collection, lock *tab
 		return nil, func() {}, nil
 	}
 	for {
-		lock.pin.RLock()
-		snap, err := e.currentSnapshot(ctx, c)
+		unlock, err := lock.pinShared(ctx)
 		if err != nil {
-			lock.pin.RUnlock()
 			return nil, nil, err
 		}
-		stats, err := e.index.Stats(ctx, c.Instance)
-		if err != nil {
-			lock.pin.RUnlock()
-			return nil, nil, fmt.Errorf("read index state: %w", err)
+		snap, ok, err := e.snapshotInStep(ctx, c)
+		if ok && err == nil {
+			return snap, unlock, nil
 		}
-		if inStep(snap, stats.LakeSnapshot) {
-			return snap, lock.pin.RUnlock, nil
+		unlock()
+		if err == nil {
+			_, err = e.reconciled(ctx, c, lock)
 		}
-		lock.pin.RUnlock()
-		lock.pin.Lock()
-		err = e.reconcile(ctx, c, snap)
-		lock.pin.Unlock()
 		if err != nil {
 			return nil, nil, err
 		}
 	}
+}
+
+// snapshotInStep is the newest snapshot, and whether the index's places of rows
+// are those of it.
+func (e *Engine) snapshotInStep(ctx context.Context, c *schema.Collection) (*lakehouse.Snapshot, bool, error) {
+	snap, err := e.currentSnapshot(ctx, c)
+	if err != nil {
+		return nil, false, err
+	}
+	stats, err := e.index.Stats(ctx, c.Instance)
+	if err != nil {
+		return nil, false, fmt.Errorf("read index state: %w", err)
+	}
+	return snap, inStep(snap, stats.LakeSnapshot), nil
 }
 
 func inStep(snap *lakehouse.Snapshot, recorded int64) bool {

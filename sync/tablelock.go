@@ -1,7 +1,11 @@
 package sync
 
 import (
+	"context"
+	"fmt"
 	stdsync "sync"
+
+	"golang.org/x/sync/semaphore"
 
 	"github.com/trinedb/trine/schema"
 )
@@ -18,11 +22,44 @@ type tableLocks struct {
 // commit is held by the one committer. pin is held shared while a scan picks
 // its snapshot, its changes and the places of the rows they supersede, and
 // exclusively while a commit makes its snapshot current and records the new
-// places: the three always fit together.
+// places: the three always fit together. A scan that waits for a commit, or the
+// other way round, is served in the order of coming, and gives up when its ctx
+// ends: a flush may take minutes, and a load of a table has a deadline.
 type tableLock struct {
 	refs   int
-	commit stdsync.Mutex
-	pin    stdsync.RWMutex
+	commit *semaphore.Weighted
+	pin    *semaphore.Weighted // one for a scan, all for a commit
+}
+
+// pins is how many scans may pin one collection at a time.
+const pins = 1 << 30
+
+func newTableLock() *tableLock {
+	return &tableLock{commit: semaphore.NewWeighted(1), pin: semaphore.NewWeighted(pins)}
+}
+
+// lockCommit is for the one committer; the function that it gives unlocks.
+func (l *tableLock) lockCommit(ctx context.Context) (unlock func(), err error) {
+	if err := l.commit.Acquire(ctx, 1); err != nil {
+		return nil, fmt.Errorf("wait for another flush: %w", err)
+	}
+	return func() { l.commit.Release(1) }, nil
+}
+
+// pinShared keeps snapshot and places as they are.
+func (l *tableLock) pinShared(ctx context.Context) (unlock func(), err error) {
+	if err := l.pin.Acquire(ctx, 1); err != nil {
+		return nil, fmt.Errorf("wait for a commit: %w", err)
+	}
+	return func() { l.pin.Release(1) }, nil
+}
+
+// pinAlone is for changing snapshot and places together.
+func (l *tableLock) pinAlone(ctx context.Context) (unlock func(), err error) {
+	if err := l.pin.Acquire(ctx, pins); err != nil {
+		return nil, fmt.Errorf("wait for scans to pin: %w", err)
+	}
+	return func() { l.pin.Release(pins) }, nil
 }
 
 // acquire finds or makes the lock of inst. Each acquire wants its release.
@@ -34,7 +71,7 @@ func (t *tableLocks) acquire(inst schema.Instance) *tableLock {
 	}
 	l, ok := t.live[inst]
 	if !ok {
-		l = &tableLock{}
+		l = newTableLock()
 		t.live[inst] = l
 	}
 	l.refs++

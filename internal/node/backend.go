@@ -10,6 +10,7 @@ import (
 	"github.com/trinedb/trine/internal/registry"
 	"github.com/trinedb/trine/kvindex"
 	"github.com/trinedb/trine/schema"
+	"github.com/trinedb/trine/schema/definition"
 	"github.com/trinedb/trine/sync"
 )
 
@@ -39,6 +40,15 @@ type collections struct {
 	n *Node
 }
 
+// Apply also has the collection's table looked at, which may be pinned now.
+func (c collections) Apply(ctx context.Context, d definition.Definition, dryRun bool) (definition.Plan, *schema.Collection, error) {
+	plan, coll, err := c.Registry.Apply(ctx, d, dryRun)
+	if err == nil && !dryRun {
+		c.n.Engine.Evolved(coll)
+	}
+	return plan, coll, err
+}
+
 // Drop ends the collection and lets its table go. The index's space comes back
 // by itself, as the drop is in the log.
 func (c collections) Drop(ctx context.Context, tenant, name string) error {
@@ -46,7 +56,8 @@ func (c collections) Drop(ctx context.Context, tenant, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := c.n.lake.Drop(ctx, dropped); err != nil {
+	// A client that goes away now has dropped it all the same.
+	if err := c.n.lake.Drop(context.WithoutCancel(ctx), dropped); err != nil {
 		// The collection is gone; its files are orphans and cost space only.
 		c.n.opts.Logger.Warn("table of a dropped collection is left behind", "collection", dropped.String(), "error", err)
 	}
