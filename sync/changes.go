@@ -3,7 +3,9 @@ package sync
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/trinedb/trine/kvindex"
 	"github.com/trinedb/trine/schema"
@@ -52,11 +54,17 @@ func (e *Engine) follow(ctx context.Context, inst schema.Instance, from schema.S
 	if err != nil {
 		return err
 	}
+	if _, err := e.catalog.ByInstance(ctx, inst); err != nil {
+		return err // dropped, perhaps before the follower's first chunk
+	}
 	w := walk{next: next, to: seqEnd, fn: fn}
 	for {
 		chunk, err := follower.Next(ctx)
 		if err != nil {
 			return err
+		}
+		if e.drops(chunk, inst) {
+			return fmt.Errorf("collection was dropped: %w", schema.ErrNotFound)
 		}
 		g, ok := chunk.Group(inst)
 		if !ok || g.NextSeq() <= w.next {
@@ -66,6 +74,15 @@ func (e *Engine) follow(ctx context.Context, inst schema.Instance, from schema.S
 			return err
 		}
 	}
+}
+
+// drops reports whether a chunk ends the life of inst.
+func (e *Engine) drops(chunk *schema.Chunk, inst schema.Instance) bool {
+	g, ok := chunk.Group(schema.InstanceCollections)
+	return ok && slices.ContainsFunc(g.Records, func(rec schema.Record) bool {
+		gone, ok := e.opts.Dropped(rec)
+		return ok && gone == inst
+	})
 }
 
 // changesBackward calls fn for from ≤ seq < to, newest first. The chunks that
@@ -91,13 +108,17 @@ func (e *Engine) changesBackward(ctx context.Context, inst schema.Instance, from
 			return err
 		}
 	}
-	return e.index.GroupsBackward(ctx, inst, w.next, func(ref kvindex.GroupRef) (bool, error) {
+	err := e.index.GroupsBackward(ctx, inst, w.next, func(ref kvindex.GroupRef) (bool, error) {
 		g, micros, err := e.log.Group(ctx, ref.Position, inst)
 		if err != nil {
-			return false, err
+			return false, fmt.Errorf("read chunk %s: %w", ref.Position, err)
 		}
 		return w.group(g, micros)
 	})
+	if err == nil && w.next > w.from {
+		err = e.missing(ctx, inst, w.next-1)
+	}
+	return err
 }
 
 type recentGroup struct {
@@ -119,6 +140,9 @@ func (w *backwalk) group(g schema.Group, micros int64) (bool, error) {
 		}
 		if seq < w.from {
 			return false, nil
+		}
+		if seq != w.next-1 {
+			return false, fmt.Errorf("log of instance %d: seq %d precedes %d: %w", g.Instance, seq, w.next, schema.ErrCorrupt)
 		}
 		w.next = seq
 		if more, err := w.fn(schema.Change{Seq: seq, TimeMicros: micros, Record: g.Records[i]}); err != nil || !more {

@@ -14,8 +14,11 @@ import (
 )
 
 // scanBatchRows is the most rows of a batch: at about 2 MiB, what Arrow
-// readers take fastest.
-const scanBatchRows = 65_536
+// readers take fastest. scanBatchBytes closes one of long rows before that.
+const (
+	scanBatchRows  = 65_536
+	scanBatchBytes = 4 << 20
+)
 
 // Scan is a collection as of one position, as a stream of Arrow batches.
 type Scan struct {
@@ -160,7 +163,7 @@ func (e *Engine) tailBatches(ctx context.Context, c *schema.Collection, pin *sca
 			return true
 		}
 		b.Append(values, seq, micros)
-		if b.Len() == scanBatchRows {
+		if b.Len() == scanBatchRows || b.Bytes() >= scanBatchBytes {
 			open = yield(p.project(b.NewRecordBatch()), nil)
 		}
 		return open

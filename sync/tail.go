@@ -2,6 +2,7 @@ package sync
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 
@@ -14,12 +15,35 @@ const seqEnd = schema.Seq(math.MaxUint64)
 
 // changes calls fn for the durable changes of inst with from ≤ seq < to, in
 // order, until fn answers false; it tells the seq after the last it passed.
-// The change's bytes stay valid.
+// The change's bytes stay valid. With a to that is not seqEnd it is an error if
+// a change is not there, which is ErrNotFound if inst was dropped meanwhile.
+func (e *Engine) changes(ctx context.Context, inst schema.Instance, from, to schema.Seq, fn func(schema.Change) (bool, error)) (schema.Seq, error) {
+	stopped := false
+	next, err := e.someChanges(ctx, inst, from, to, func(ch schema.Change) (bool, error) {
+		more, err := fn(ch)
+		stopped = !more
+		return more, err
+	})
+	if err == nil && !stopped && to != seqEnd && next < to {
+		err = e.missing(ctx, inst, next)
+	}
+	return next, err
+}
+
+// missing is why the change at seq is not in the log.
+func (e *Engine) missing(ctx context.Context, inst schema.Instance, seq schema.Seq) error {
+	if _, err := e.catalog.ByInstance(ctx, inst); errors.Is(err, schema.ErrNotFound) {
+		return fmt.Errorf("collection was dropped meanwhile: %w", err)
+	}
+	return fmt.Errorf("log of instance %d has no change at seq %d: %w", inst, seq, schema.ErrCorrupt)
+}
+
+// someChanges is changes that ends early where changes are missing.
 //
 // Chunks that the index has applied are found by its pointers; the few behind
 // them are looked through in the log's memory. The applied position is read
 // first: a chunk applied meanwhile is met twice and passed over by its seq.
-func (e *Engine) changes(ctx context.Context, inst schema.Instance, from, to schema.Seq, fn func(schema.Change) (bool, error)) (schema.Seq, error) {
+func (e *Engine) someChanges(ctx context.Context, inst schema.Instance, from, to schema.Seq, fn func(schema.Change) (bool, error)) (schema.Seq, error) {
 	w := walk{next: from, to: to, fn: fn}
 	durable := e.log.Durable()
 	applied := e.index.Applied()
