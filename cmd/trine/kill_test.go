@@ -40,19 +40,41 @@ func TestKill(t *testing.T) {
 		seed = uint64(time.Now().UnixNano())
 	}
 	t.Logf("-kills=%d -killseed=%d", *kills, seed)
+	k := newKillTest(t, seed)
+	for round := range *kills {
+		k.round(round, (*process).kill)
+	}
+	t.Logf("%d kills, %d acknowledged batches, none lost, none doubled", *kills, k.acked())
+}
+
+// TestShutdown ends a server as an operator would, under writers: it ends
+// well, and what it acknowledged to the last is there.
+func TestShutdown(t *testing.T) {
+	k := newKillTest(t, 1)
+	for round := range 3 {
+		k.round(round, func(p *process) {
+			if err := p.stop(); err != nil {
+				t.Errorf("round %d: trine serve ended with %v", round, err)
+			}
+		})
+	}
+	t.Logf("%d acknowledged batches", k.acked())
+}
+
+func newKillTest(t *testing.T, seed uint64) *killTest {
 	k := &killTest{t: t, dir: filepath.Join(t.TempDir(), "data"), random: rand.New(rand.NewPCG(seed, 0))}
 	for w := range killWriters {
 		k.writers = append(k.writers, &killWriter{id: w, rows: map[string]*int64{}, events: map[uint64]string{}})
 	}
 	k.create()
-	for round := range *kills {
-		k.round(round)
-	}
-	total := 0
+	return k
+}
+
+func (k *killTest) acked() (total int) {
 	for _, w := range k.writers {
 		total += w.acked
 	}
-	t.Logf("%d kills, %d acknowledged batches, none lost, none doubled", *kills, total)
+	return total
 }
 
 type killTest struct {
@@ -103,8 +125,9 @@ func (k *killTest) client(p *process) *client.Client {
 	return c
 }
 
-// round serves, lets the writers write, kills, and checks what is left.
-func (k *killTest) round(round int) {
+// round serves, lets the writers write, ends the server, and checks what is
+// left.
+func (k *killTest) round(round int, end func(*process)) {
 	p := serveProcess(k.t, k.dir, "--flush-bytes", "4096", "--log-level", "info")
 	ctx, cancel := context.WithCancel(k.t.Context())
 	var done stdsync.WaitGroup
@@ -113,7 +136,7 @@ func (k *killTest) round(round int) {
 	}
 	done.Go(func() { k.loadTables(ctx, p) })
 	time.Sleep(time.Duration(20+k.randomN(400)) * time.Millisecond)
-	p.kill()
+	end(p)
 	cancel()
 	done.Wait()
 	if out, code := trine(k.t, "verify", "--data", k.dir); code != exitOK {
