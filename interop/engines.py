@@ -137,6 +137,11 @@ class Spark:
         wanted = ", ".join(_backquoted(c) for c in columns)
         return canonical_rows(collection.types(columns), self.sql(f"SELECT {wanted} FROM {collection.sql('`')}"))
 
+    def export(self, collection, columns, folder):
+        """Writes the rows to Parquet files in folder: a driver cannot collect millions."""
+        wanted = ", ".join(_backquoted(c) for c in columns)
+        self._session.sql(f"SELECT {wanted} FROM {collection.sql('`')}").write.parquet(str(folder))
+
     def sql(self, query):
         return [tuple(row) for row in self._session.sql(query).collect()]
 

@@ -59,7 +59,7 @@ def test_quickstart_files(imported, agree):
         agree(Collection(TENANT, name, definition), demo.csv_rows(name, definition))
 
 
-def test_every_flight(imported, source, pyarrow_scan, polars_scan, pyiceberg, duckdb):
+def test_every_flight(imported, source, pyarrow_scan, polars_scan, pyiceberg, duckdb, spark, tmp_path):
     """The whole set of rows, each with its seq."""
     columns = [*COLUMNS, "_seq"]
     scan = _sorted(polars.from_arrow(pyarrow_scan.table(FLIGHTS, columns)))
@@ -68,6 +68,8 @@ def test_every_flight(imported, source, pyarrow_scan, polars_scan, pyiceberg, du
     _same("polars", _sorted(polars_scan.frame(FLIGHTS, columns)), scan)
     _same("pyiceberg", _sorted(polars.from_arrow(pyiceberg.table(FLIGHTS, columns))), scan)
     _same("duckdb", _sorted(polars.from_arrow(duckdb.table(FLIGHTS, columns))), scan)
+    spark.export(FLIGHTS, columns, tmp_path / "spark")
+    _same("spark", _sorted(_frame_of_spark(tmp_path / "spark")), scan)
 
 
 def test_sums_of_every_route(imported, source, duckdb, spark):
@@ -88,6 +90,12 @@ def test_pushed_down(imported, source, pyarrow_scan, duckdb):
         assert want.height > 0
         _same(where, polars.from_arrow(pyarrow_scan.table(FLIGHTS, COLUMNS, where=where)).sort(COLUMNS), want)
         _same(where, polars.from_arrow(duckdb.table(FLIGHTS, COLUMNS, where)).sort(COLUMNS), want)
+
+
+def _frame_of_spark(folder):
+    """Spark writes a timestamp without zone as one, in microseconds; polars reads both."""
+    frame = polars.read_parquet(str(folder / "*.parquet"))
+    return frame.with_columns(polars.col("date").dt.replace_time_zone(None).cast(polars.Datetime("us")))
 
 
 def _sorted(frame):
