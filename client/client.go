@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -28,10 +29,11 @@ type Options struct {
 
 // Client talks to one server. It is safe for concurrent use.
 type Client struct {
-	base  string
-	token string
-	http  *http.Client
-	retry time.Duration
+	base    string
+	token   string
+	http    *http.Client
+	retry   time.Duration
+	reached atomic.Bool // the server has answered once
 }
 
 // New makes a client; it does not connect yet.
@@ -94,10 +96,7 @@ type request struct {
 // send makes the exchange; an answer of 400 or more is a *Problem. The caller
 // closes the body.
 func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
-	if r.again && c.retry > 0 {
-		return c.sendAgain(ctx, r)
-	}
-	return c.sendOnce(ctx, r)
+	return again(ctx, c, r, func() (*http.Response, error) { return c.sendOnce(ctx, r) })
 }
 
 func (c *Client) sendOnce(ctx context.Context, r request) (*http.Response, error) {
@@ -119,6 +118,7 @@ func (c *Client) sendOnce(ctx context.Context, r request) (*http.Response, error
 	if err != nil {
 		return nil, fmt.Errorf("server %s: %w", c.base, err)
 	}
+	c.reached.Store(true)
 	if resp.StatusCode >= http.StatusBadRequest {
 		defer resp.Body.Close()
 		return nil, readProblem(resp)
@@ -127,18 +127,23 @@ func (c *Client) sendOnce(ctx context.Context, r request) (*http.Response, error
 }
 
 // object makes the exchange and decodes its JSON answer into out, if not nil.
+// An answer that breaks off is one that did not come: the exchange is repeated
+// if it may be.
 func (c *Client) object(ctx context.Context, r request, out any) error {
-	resp, err := c.send(ctx, r)
-	if err != nil {
+	data, err := again(ctx, c, r, func() ([]byte, error) {
+		resp, err := c.sendOnce(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		defer resp.Body.Close()
+		data, err := io.ReadAll(resp.Body)
+		if err != nil {
+			return nil, fmt.Errorf("%s %s: read answer: %w", r.method, r.path, err)
+		}
+		return data, nil
+	})
+	if err != nil || out == nil {
 		return err
-	}
-	defer resp.Body.Close()
-	data, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return fmt.Errorf("%s %s: read answer: %w", r.method, r.path, err)
-	}
-	if out == nil {
-		return nil
 	}
 	if err := json.Unmarshal(data, out); err != nil {
 		return fmt.Errorf("%s %s: answer is not what was expected: %w", r.method, r.path, err)

@@ -147,7 +147,8 @@ type LogOptions struct {
 	Follow   bool
 }
 
-// Log reads changes as NDJSON; the caller closes it.
+// Log reads changes as NDJSON; the caller closes it. It ends with io.EOF only
+// when all that was asked for came, and with ErrIncomplete when it was cut.
 func (c *Client) Log(ctx context.Context, ref Ref, o LogOptions) (io.ReadCloser, error) {
 	q := url.Values{}
 	if o.FromSeq != nil {
@@ -177,7 +178,7 @@ func (c *Client) Log(ctx context.Context, ref Ref, o LogOptions) (io.ReadCloser,
 	if err != nil {
 		return nil, fmt.Errorf("read log of %s: %w", ref, err)
 	}
-	return resp.Body, nil
+	return wholeBody{resp}, nil
 }
 
 // WrittenMany is what a durable batch over many collections was given.

@@ -56,14 +56,29 @@ func (c *Client) ScanText(ctx context.Context, ref Ref, o ScanOptions, mediaType
 		return err
 	}
 	defer resp.Body.Close()
-	if _, err := io.Copy(w, resp.Body); err != nil {
-		return fmt.Errorf("scan %s: %w: %w", ref, ErrIncomplete, err)
-	}
-	if status := resp.Trailer.Get("Trine-Status"); status != "complete" {
-		return fmt.Errorf("scan %s: %w", ref, ErrIncomplete)
+	if _, err := io.Copy(w, wholeBody{resp}); err != nil {
+		return fmt.Errorf("scan %s: %w", ref, err)
 	}
 	return nil
 }
+
+// wholeBody is a body of text, which has no end that could be seen in it: its
+// EOF is ErrIncomplete unless the trailer says that it is whole.
+type wholeBody struct{ resp *http.Response }
+
+func (b wholeBody) Read(p []byte) (int, error) {
+	n, err := b.resp.Body.Read(p)
+	switch {
+	case err == nil:
+	case !errors.Is(err, io.EOF):
+		err = fmt.Errorf("%w: %w", ErrIncomplete, err)
+	case b.resp.Trailer.Get("Trine-Status") != "complete":
+		err = ErrIncomplete
+	}
+	return n, err
+}
+
+func (b wholeBody) Close() error { return b.resp.Body.Close() }
 
 func (c *Client) openScan(ctx context.Context, ref Ref, o ScanOptions, accept string) (*http.Response, error) {
 	return c.send(ctx, request{
@@ -101,6 +116,9 @@ func (s *Scan) Next() (arrow.RecordBatch, error) {
 	for s.reader.Next() {
 		batch := s.reader.RecordBatch()
 		if batch.NumRows() > 0 {
+			if s.complete {
+				return nil, fmt.Errorf("%w: rows follow its last batch", ErrIncomplete)
+			}
 			s.rows += batch.NumRows()
 			return batch, nil
 		}

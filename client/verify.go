@@ -47,15 +47,21 @@ func (c *Client) Verify(ctx context.Context, only string) iter.Seq2[Report, erro
 		defer resp.Body.Close()
 		lines := json.NewDecoder(resp.Body)
 		for {
-			var r Report
-			err := lines.Decode(&r)
+			var line struct {
+				Report
+				Problem *Problem `json:"problem"` // last, when the server could not go on
+			}
+			err := lines.Decode(&line)
+			if err == nil && line.Problem != nil {
+				err = fmt.Errorf("verify: %w", line.Problem)
+			}
 			if errors.Is(err, io.EOF) {
 				if status := resp.Trailer.Get("Trine-Status"); status != "complete" {
 					yield(Report{}, fmt.Errorf("verify: %w", ErrIncomplete))
 				}
 				return
 			}
-			if !yield(r, err) || err != nil {
+			if !yield(line.Report, err) || err != nil {
 				return
 			}
 		}
