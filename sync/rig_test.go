@@ -110,10 +110,11 @@ func (r *rig) drop(c *schema.Collection) {
 		Instance: schema.InstanceCollections, Records: []schema.Record{{Op: schema.OpDelete, Key: []byte{byte(c.Instance)}}},
 	}}})
 	if err != nil {
-		r.t.Fatal(err)
+		r.t.Error(err)
+		return
 	}
 	if err := r.index.Wait(context.Background(), ack.Position); err != nil {
-		r.t.Fatal(err)
+		r.t.Error(err)
 	}
 }
 
