@@ -1,4 +1,7 @@
-package sync_test
+// Package enginetest_test drives sync's engine on stores in memory, with
+// definitions, stores and bounds that a whole node does not let a test choose. It
+// lies here because sync itself, its tests included, knows no object store.
+package enginetest_test
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package sync_test
+package enginetest_test
 
 import (
 	"context"
