@@ -26,16 +26,23 @@ type importOptions struct {
 func newImport(a *app) *cobra.Command {
 	var o importOptions
 	cmd := &cobra.Command{
-		Use:   "import TENANT/COLLECTION FILE",
+		Use:   "import TENANT/COLLECTION FILE|-",
 		Short: "Write a large file in batches, with progress",
 		Long: `Import splits a CSV, NDJSON, Arrow or Parquet file into batches and writes
-them in order, each atomic and durable. With --id an import that was cut can be
-run again: batches that were written under the same id are not written twice.`,
-		Example: "  trine import acme/flights flights.parquet --id flights-2026-11",
-		Args:    nArgs(2, 2),
+them in order, each atomic and durable.
+
+With --id an import that was cut can be run again within a day: batches that
+were written under the same id are not written twice. The file and --batch-rows
+have to be the same then; a batch that is not what it was is refused.`,
+		Example: `  trine import acme/flights flights.parquet --id flights-2026-11
+  zcat events.ndjson.gz | trine import acme/events - --format ndjson`,
+		Args: nArgs(2, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if o.batchRows < 1 || o.batchRows > maxImportBatchRows {
 				return usage("--batch-rows %d: want 1 to %d", o.batchRows, maxImportBatchRows)
+			}
+			if err := checkOp(o.op); err != nil {
+				return err
 			}
 			return a.importFile(cmd, args[0], args[1], o)
 		},
@@ -55,8 +62,11 @@ func (a *app) importFile(cmd *cobra.Command, name, path string, o importOptions)
 	if err != nil {
 		return err
 	}
-	if format == "" {
+	switch {
+	case format == "":
 		return usage("%s: cannot tell the format by its name; use --format", path)
+	case format == "parquet" && path == "-":
+		return usage("Parquet has its index at its end: name a file instead of standard input")
 	}
 	c, ref, err := a.connect(name)
 	if err != nil {
@@ -137,7 +147,9 @@ func sendBatches(ctx context.Context, c *client.Client, ref client.Ref, src batc
 		}
 		if _, err := c.Write(ctx, ref, b.body, w); err != nil {
 			cancel()
-			for range ahead { // let the reader end before its file is closed
+			if src.size() >= 0 { // a pipe may not end
+				for range ahead { // let the reader end before its file is closed
+				}
 			}
 			return rows, fmt.Errorf("batch %d, which begins at record %d: %w", n, rows+1, err)
 		}
@@ -148,22 +160,25 @@ func sendBatches(ctx context.Context, c *client.Client, ref client.Ref, src batc
 
 // batchSource yields a file's records in batches.
 type batchSource interface {
-	size() int64 // bytes, for progress
+	size() int64 // bytes, for progress; -1: unknown
 	each(fn func(batch) error) error
 	io.Closer
 }
 
 func openBatches(path, format string, rows int) (batchSource, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("open input: %w", err)
+	file := sourceFile{File: os.Stdin, bytes: -1}
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, fmt.Errorf("open input: %w", err)
+		}
+		info, err := f.Stat()
+		if err != nil {
+			f.Close()
+			return nil, fmt.Errorf("open input: %w", err)
+		}
+		file = sourceFile{File: f, bytes: info.Size()}
 	}
-	info, err := f.Stat()
-	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("open input: %w", err)
-	}
-	file := sourceFile{File: f, bytes: info.Size()}
 	switch format {
 	case "csv":
 		return &csvSource{file, rows}, nil
@@ -178,7 +193,7 @@ func openBatches(path, format string, rows int) (batchSource, error) {
 
 type sourceFile struct {
 	*os.File
-	bytes int64
+	bytes int64 // -1: it is a pipe
 }
 
 func (s sourceFile) size() int64 { return s.bytes }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
@@ -37,48 +38,62 @@ func (t *textBatch) take(mediaType string, done int64) batch {
 	return b
 }
 
-// csvSource splits CSV between records and repeats the header.
+// csvSource splits CSV between records and repeats the header. Records are
+// passed on as they stand in the file: written anew, an empty string in quotes
+// would be a null, a row of one empty cell would be no row, and line ends within
+// cells would change.
 type csvSource struct {
 	sourceFile
 	rows int
 }
 
 func (s *csvSource) each(fn func(batch) error) error {
-	in := csv.NewReader(bufio.NewReaderSize(s.File, 1<<20))
-	in.ReuseRecord = true
-	header, err := in.Read()
-	if err != nil {
+	raw := &rawText{r: s.File}
+	in := csv.NewReader(bufio.NewReaderSize(raw, 1<<20))
+	in.ReuseRecord, in.FieldsPerRecord = true, -1 // the server tells of rows that are too short
+	if _, err := in.Read(); err != nil {
 		return fmt.Errorf("read header: %w", err)
 	}
-	header = append([]string(nil), header...)
-	var t textBatch
-	out := csv.NewWriter(&t.buf)
+	header := bytes.Clone(raw.take(in.InputOffset()))
+	rows, begin, end := 0, in.InputOffset(), in.InputOffset()
 	for {
-		rec, err := in.Read()
+		_, err := in.Read()
 		ended := errors.Is(err, io.EOF)
 		if err != nil && !ended {
 			return fmt.Errorf("read record: %w", err)
 		}
-		if t.rows > 0 && (ended || t.full(s.rows)) {
-			out.Flush()
-			if err := fn(t.take(client.CSV, in.InputOffset())); err != nil {
+		if rows > 0 && (ended || rows == s.rows || end-begin >= maxImportBatchBytes) {
+			b := batch{body: slices.Concat(header, raw.take(end)), mediaType: client.CSV, rows: rows, done: end}
+			if err := fn(b); err != nil {
 				return err
 			}
+			rows, begin = 0, end
 		}
 		if ended {
 			return nil
 		}
-		if t.rows == 0 {
-			if err := out.Write(header); err != nil {
-				return err
-			}
-		}
-		if err := out.Write(rec); err != nil {
-			return err
-		}
-		out.Flush()
-		t.rows++
+		rows, end = rows+1, in.InputOffset()
 	}
+}
+
+// rawText keeps what was read through it until it is taken.
+type rawText struct {
+	r    io.Reader
+	kept []byte
+	at   int64 // offset of kept in the input
+}
+
+func (t *rawText) Read(p []byte) (int, error) {
+	n, err := t.r.Read(p)
+	t.kept = append(t.kept, p[:n]...)
+	return n, err
+}
+
+// take gives the text up to an offset, valid until the next Read.
+func (t *rawText) take(to int64) []byte {
+	text := t.kept[:to-t.at]
+	t.kept, t.at = t.kept[to-t.at:], to
+	return text
 }
 
 // lineSource splits NDJSON between lines.
@@ -122,21 +137,13 @@ type arrowSource struct {
 }
 
 func (s *arrowSource) each(fn func(batch) error) error {
-	if r, err := ipc.NewFileReader(s.File); err == nil {
-		defer r.Close()
-		for i := range r.NumRecords() {
-			rec, err := r.RecordBatchAt(i)
-			if err != nil {
-				return fmt.Errorf("read batch %d: %w", i, err)
-			}
-			if err := s.split(rec, s.bytes*int64(i+1)/int64(r.NumRecords()), fn); err != nil {
-				return err
-			}
+	if s.bytes >= 0 {
+		if whole, err := s.eachOfFile(fn); whole || err != nil {
+			return err
 		}
-		return nil
-	}
-	if _, err := s.File.Seek(0, io.SeekStart); err != nil {
-		return err
+		if _, err := s.File.Seek(0, io.SeekStart); err != nil {
+			return err
+		}
 	}
 	r, err := ipc.NewReader(bufio.NewReaderSize(s.File, 1<<20))
 	if err != nil {
@@ -144,38 +151,69 @@ func (s *arrowSource) each(fn func(batch) error) error {
 	}
 	defer r.Release()
 	for r.Next() {
-		at, err := s.File.Seek(0, io.SeekCurrent)
-		if err != nil {
-			return err
+		var at int64
+		if s.bytes >= 0 {
+			if at, err = s.File.Seek(0, io.SeekCurrent); err != nil {
+				return err
+			}
 		}
-		if err := s.split(r.RecordBatch(), at, fn); err != nil {
+		if err := splitArrow(r.RecordBatch(), s.rows, at, fn); err != nil {
 			return err
 		}
 	}
-	return r.Err()
+	if err := r.Err(); err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("read Arrow: %w", err)
+	}
+	return nil
 }
 
-func (s *arrowSource) split(rec arrow.RecordBatch, done int64, fn func(batch) error) error {
-	return splitArrow(rec, s.rows, done, fn)
+// eachOfFile reads the file form, and reports whether it is that.
+func (s *arrowSource) eachOfFile(fn func(batch) error) (bool, error) {
+	r, err := ipc.NewFileReader(s.File)
+	if err != nil {
+		return false, nil // then it is a stream, or reading it as one tells more
+	}
+	defer r.Close()
+	for i := range r.NumRecords() {
+		rec, err := r.RecordBatchAt(i)
+		if err != nil {
+			return true, fmt.Errorf("read batch %d: %w", i, err)
+		}
+		if err := splitArrow(rec, s.rows, s.bytes*int64(i+1)/int64(r.NumRecords()), fn); err != nil {
+			return true, err
+		}
+	}
+	return true, nil
 }
 
-// splitArrow yields a record batch as streams of at most rows rows.
+// splitArrow yields a record batch as streams of at most rows rows, and of about
+// maxImportBatchBytes where that is fewer.
 func splitArrow(rec arrow.RecordBatch, rows int, done int64, fn func(batch) error) error {
 	for from := int64(0); from < rec.NumRows(); from += int64(rows) {
-		part := rec.NewSlice(from, min(from+int64(rows), rec.NumRows()))
-		var buf bytes.Buffer
-		out := ipc.NewWriter(&buf, ipc.WithSchema(part.Schema()))
-		err := errors.Join(out.Write(part), out.Close())
-		b := batch{body: buf.Bytes(), mediaType: client.Arrow, rows: int(part.NumRows()), done: done}
-		part.Release()
-		if err != nil {
-			return fmt.Errorf("write Arrow: %w", err)
-		}
-		if err := fn(b); err != nil {
+		to := min(from+int64(rows), rec.NumRows())
+		if err := sendArrow(rec, from, to, done, fn); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func sendArrow(rec arrow.RecordBatch, from, to, done int64, fn func(batch) error) error {
+	part := rec.NewSlice(from, to)
+	defer part.Release()
+	var buf bytes.Buffer
+	out := ipc.NewWriter(&buf, ipc.WithSchema(part.Schema()))
+	if err := errors.Join(out.Write(part), out.Close()); err != nil {
+		return fmt.Errorf("write Arrow: %w", err)
+	}
+	if buf.Len() > maxImportBatchBytes && to-from > 1 {
+		half := from + (to-from)/2
+		if err := sendArrow(rec, from, half, done, fn); err != nil {
+			return err
+		}
+		return sendArrow(rec, half, to, done, fn)
+	}
+	return fn(batch{body: buf.Bytes(), mediaType: client.Arrow, rows: int(to - from), done: done})
 }
 
 // parquetSource reads a Parquet file as Arrow.

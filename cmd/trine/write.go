@@ -54,10 +54,8 @@ field, the value and the rule. For large files see 'trine import'.`,
 }
 
 func (a *app) write(cmd *cobra.Command, name, file string, o client.WriteOptions) error {
-	if o.Op != "" {
-		if err := choice("op", o.Op, "insert", "upsert", "delete", "patch"); err != nil {
-			return err
-		}
+	if err := checkOp(o.Op); err != nil {
+		return err
 	}
 	c, ref, err := a.connect(name)
 	if err != nil {
@@ -82,18 +80,29 @@ func (a *app) write(cmd *cobra.Command, name, file string, o client.WriteOptions
 	return a.printWritten(cmd.OutOrStdout(), ref, done)
 }
 
-func (a *app) printWritten(w io.Writer, ref client.Ref, done client.Written) error {
-	if a.asJSON {
-		return json.NewEncoder(w).Encode(done)
+func checkOp(op string) error {
+	if op == "" {
+		return nil // the collection's own
 	}
-	if done.Count == 0 {
+	return choice("op", op, "insert", "upsert", "delete", "patch")
+}
+
+func (a *app) printWritten(w io.Writer, ref client.Ref, done client.Written) error {
+	switch {
+	case a.asJSON:
+		if err := json.NewEncoder(w).Encode(done); err != nil {
+			return err
+		}
+	case done.Count == 0:
 		fmt.Fprintf(w, "%s: nothing written\n", ref)
-	} else {
+	default:
 		fmt.Fprintf(w, "%s: %s from seq %d to %d, durable at position %s\n",
 			ref, english.Plural(done.Count, "change", ""), *done.FirstSeq, *done.LastSeq, done.Position)
 	}
 	for _, e := range done.Skipped {
-		fmt.Fprintf(w, "skipped line %d: %s\n", e.Line, e)
+		if !a.asJSON {
+			fmt.Fprintf(w, "skipped line %d: %s\n", e.Line, e)
+		}
 	}
 	if len(done.Skipped) > 0 {
 		return errors.New("some records were skipped")
