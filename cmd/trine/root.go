@@ -35,6 +35,19 @@ SQL engine as an Iceberg table.
   trine get | range | log | scan`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cmd.Help()
+			}
+			return unknownCommand(cmd, args[0])
+		},
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if err := cmd.ValidateFlagGroups(); err != nil {
+				return usageError{err}
+			}
+			return nil
+		},
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage("%s: %w; see 'trine %s --help'", cmd.Name(), err, cmd.Name())
@@ -50,6 +63,14 @@ SQL engine as an Iceberg table.
 		newVerify(a), newVersion(a),
 	)
 	return root
+}
+
+func unknownCommand(root *cobra.Command, name string) error {
+	near := root.SuggestionsFor(name)
+	if len(near) == 0 {
+		return usage("there is no command %q; see 'trine --help'", name)
+	}
+	return usage("there is no command %q; is it %s?", name, strings.Join(near, " or "))
 }
 
 func envOr(name, otherwise string) string {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -66,14 +67,27 @@ func (a *app) scan(cmd *cobra.Command, name string, o client.ScanOptions, format
 	if output == "" {
 		return scanTo(cmd, c, ref, o, format, cmd.OutOrStdout())
 	}
-	file, err := os.Create(output)
+	return writeWhole(output, func(w io.Writer) error { return scanTo(cmd, c, ref, o, format, w) })
+}
+
+// writeWhole gives a file its name once fill has written all of it: a cut scan
+// leaves no file that could be taken for a whole one, and an older file stays.
+func writeWhole(name string, fill func(io.Writer) error) error {
+	partial := name + ".partial"
+	if info, err := os.Lstat(name); err == nil && !info.Mode().IsRegular() {
+		partial = name // a pipe or a device is not replaced
+	}
+	file, err := os.Create(partial)
 	if err != nil {
 		return fmt.Errorf("open output: %w", err)
 	}
-	if err := scanTo(cmd, c, ref, o, format, file); err != nil {
-		return errors.Join(err, file.Close())
+	if err = errors.Join(fill(file), file.Close()); partial == name {
+		return err
 	}
-	return file.Close()
+	if err != nil {
+		return errors.Join(err, os.Remove(partial))
+	}
+	return os.Rename(partial, name)
 }
 
 func scanTo(cmd *cobra.Command, c *client.Client, ref client.Ref, o client.ScanOptions, format string, w io.Writer) error {
@@ -95,9 +109,20 @@ func scanTo(cmd *cobra.Command, c *client.Client, ref client.Ref, o client.ScanO
 	}
 	out := ipc.NewWriter(w, ipc.WithSchema(s.Schema()))
 	if err := eachBatch(s, out.Write); err != nil {
-		return errors.Join(err, out.Close())
+		return errors.Join(err, cutArrow(w, err))
 	}
 	return out.Close()
+}
+
+// cutArrow ends a stream of Arrow that failed with a frame that is shorter than
+// it says, as a server does: every reader reports that, while one that merely
+// ends is taken for whole by most.
+func cutArrow(w io.Writer, cause error) error {
+	text := cause.Error()
+	frame := binary.LittleEndian.AppendUint32(nil, 0xFFFFFFFF)
+	frame = binary.LittleEndian.AppendUint32(frame, uint32(len(text)/8*8+64))
+	_, err := w.Write(append(frame, text...))
+	return err
 }
 
 // eachBatch gives fn every batch of a whole scan.
@@ -118,12 +143,13 @@ func eachBatch(s *client.Scan, fn func(arrow.RecordBatch) error) error {
 
 func scanParquet(s *client.Scan, w io.Writer) error {
 	props := parquet.NewWriterProperties(parquet.WithCompression(parquetcompress.Codecs.Zstd))
-	out, err := pqarrow.NewFileWriter(s.Schema(), w, props, pqarrow.DefaultWriterProps())
+	// Parquet's writer closes what can be closed, which is for the caller to do.
+	out, err := pqarrow.NewFileWriter(s.Schema(), struct{ io.Writer }{w}, props, pqarrow.DefaultWriterProps())
 	if err != nil {
 		return fmt.Errorf("write parquet: %w", err)
 	}
 	if err := eachBatch(s, out.WriteBuffered); err != nil {
-		return errors.Join(err, out.Close())
+		return err // without its footer a cut file cannot be read
 	}
 	return out.Close()
 }
