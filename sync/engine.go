@@ -40,7 +40,9 @@ type Options struct {
 	// a commit at once. Default 32 MiB.
 	FlushBytes int64
 	// FoldBytes bounds the changes of a keyed collection that one commit or one
-	// scan folds in memory. Default 128 MiB.
+	// scan folds in memory; a scan that cannot flush instead may fold eight times
+	// as much, and a commit of what is not keyed, which passes through, takes that
+	// many. Default 128 MiB.
 	FoldBytes int64
 	// FlushWorkers is how many tables are written at the same time. Default 1:
 	// a flush is bound by the processor, which the writers need too.
