@@ -22,6 +22,7 @@ const (
 	HeaderWait     = "Trine-Wait"     // … so long: "5s", or seconds
 	HeaderStatus   = "Trine-Status"   // trailer of a stream: complete or error
 	HeaderSnapshot = "Trine-Snapshot" // of a scan: the lake's snapshot
+	HeaderReplayed = "Trine-Replayed" // true: an earlier write's answer, given again
 )
 
 // invalid is an error that the client can mend.
@@ -118,6 +119,14 @@ func (q *request) await(tenant string) error {
 func (q *request) setPosition(p schema.Position) {
 	q.position = p
 	q.w.Header().Set(HeaderPosition, p.String())
+}
+
+// setReplayed tells that an answer is an earlier one's. It is in the header, as
+// the body must be the same.
+func (q *request) setReplayed(replayed bool) {
+	if replayed {
+		q.w.Header().Set(HeaderReplayed, "true")
+	}
 }
 
 // raced explains why a row could not be read when the reason is that the

@@ -31,7 +31,6 @@ type writeAnswer struct {
 	LastSeq  *schema.Seq        `json:"last_seq"`
 	Count    int                `json:"count"`
 	Position string             `json:"position"`
-	Replayed bool               `json:"replayed,omitempty"`
 	Skipped  schema.FieldErrors `json:"skipped,omitempty"`
 }
 
@@ -77,9 +76,10 @@ func writeRecords(q *request) error {
 	if err != nil {
 		return body.cause(err)
 	}
-	a := writeAnswer{Count: res.Count, Position: res.Position.String(), Replayed: res.Replayed, Skipped: res.Skipped}
+	a := writeAnswer{Count: res.Count, Position: res.Position.String(), Skipped: res.Skipped}
 	a.FirstSeq, a.LastSeq = seqs(res.FirstSeq, res.Count)
 	q.setPosition(res.Position)
+	q.setReplayed(res.Replayed)
 	return q.object(http.StatusOK, a)
 }
 
@@ -96,7 +96,6 @@ type writeManyAnswer struct {
 	Collections []collectionAnswer `json:"collections"`
 	Count       int                `json:"count"`
 	Position    string             `json:"position"`
-	Replayed    bool               `json:"replayed,omitempty"`
 	Skipped     schema.FieldErrors `json:"skipped,omitempty"`
 }
 
@@ -131,7 +130,7 @@ func writeMany(q *request) error {
 	if err != nil {
 		return body.cause(err)
 	}
-	a := writeManyAnswer{Collections: []collectionAnswer{}, Position: res.Position.String(), Replayed: res.Replayed, Skipped: res.Skipped}
+	a := writeManyAnswer{Collections: []collectionAnswer{}, Position: res.Position.String(), Skipped: res.Skipped}
 	for _, w := range res.Collections {
 		part := collectionAnswer{Collection: w.Collection, Count: w.Count}
 		part.FirstSeq, part.LastSeq = seqs(w.FirstSeq, w.Count)
@@ -139,6 +138,7 @@ func writeMany(q *request) error {
 		a.Count += w.Count
 	}
 	q.setPosition(res.Position)
+	q.setReplayed(res.Replayed)
 	return q.object(http.StatusOK, a)
 }
 

@@ -130,23 +130,33 @@ func (c *Client) sendOnce(ctx context.Context, r request) (*http.Response, error
 // An answer that breaks off is one that did not come: the exchange is repeated
 // if it may be.
 func (c *Client) object(ctx context.Context, r request, out any) error {
-	data, err := again(ctx, c, r, func() ([]byte, error) {
+	_, err := c.objectHeader(ctx, r, out)
+	return err
+}
+
+// objectHeader is object, and tells the answer's header.
+func (c *Client) objectHeader(ctx context.Context, r request, out any) (http.Header, error) {
+	type answer struct {
+		header http.Header
+		body   []byte
+	}
+	got, err := again(ctx, c, r, func() (answer, error) {
 		resp, err := c.sendOnce(ctx, r)
 		if err != nil {
-			return nil, err
+			return answer{}, err
 		}
 		defer resp.Body.Close()
-		data, err := io.ReadAll(resp.Body)
+		body, err := io.ReadAll(resp.Body)
 		if err != nil {
-			return nil, fmt.Errorf("%s %s: read answer: %w", r.method, r.path, err)
+			return answer{}, fmt.Errorf("%s %s: read answer: %w", r.method, r.path, err)
 		}
-		return data, nil
+		return answer{resp.Header, body}, nil
 	})
 	if err != nil || out == nil {
-		return err
+		return got.header, err
 	}
-	if err := json.Unmarshal(data, out); err != nil {
-		return fmt.Errorf("%s %s: answer is not what was expected: %w", r.method, r.path, err)
+	if err := json.Unmarshal(got.body, out); err != nil {
+		return nil, fmt.Errorf("%s %s: answer is not what was expected: %w", r.method, r.path, err)
 	}
-	return nil
+	return got.header, nil
 }

@@ -39,7 +39,7 @@ type Written struct {
 	LastSeq  *uint64            `json:"last_seq"`
 	Count    int                `json:"count"`
 	Position string             `json:"position"`
-	Replayed bool               `json:"replayed"`
+	Replayed bool               `json:"-"` // an earlier try with the same key was answered this
 	Skipped  schema.FieldErrors `json:"skipped"`
 }
 
@@ -59,10 +59,11 @@ func (c *Client) Write(ctx context.Context, ref Ref, body []byte, o WriteOptions
 	if o.SkipBad {
 		q.Set("on_error", "skip")
 	}
-	err := c.object(ctx, request{
+	header, err := c.objectHeader(ctx, request{
 		method: http.MethodPost, path: ref.path("records"), query: q, body: body, again: true,
 		header: http.Header{"Content-Type": {o.ContentType}, "Idempotency-Key": {o.IdempotencyKey}},
 	}, &out)
+	out.Replayed = header.Get("Trine-Replayed") == "true"
 	return out, err
 }
 
@@ -191,7 +192,7 @@ type WrittenMany struct {
 	} `json:"collections"`
 	Count    int    `json:"count"`
 	Position string `json:"position"`
-	Replayed bool   `json:"replayed"`
+	Replayed bool   `json:"-"` // an earlier try with the same key was answered this
 }
 
 // WriteMany writes one atomic batch over many collections of a tenant: NDJSON
@@ -201,9 +202,10 @@ func (c *Client) WriteMany(ctx context.Context, tenant string, body []byte, o Wr
 	if o.IdempotencyKey == "" {
 		o.IdempotencyKey = uuid.NewString()
 	}
-	err := c.object(ctx, request{
+	header, err := c.objectHeader(ctx, request{
 		method: http.MethodPost, path: "/v1/tenants/" + url.PathEscape(tenant) + "/write", body: body, again: true,
 		header: http.Header{"Content-Type": {NDJSON}, "Idempotency-Key": {o.IdempotencyKey}},
 	}, &out)
+	out.Replayed = header.Get("Trine-Replayed") == "true"
 	return out, err
 }
