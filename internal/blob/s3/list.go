@@ -113,14 +113,15 @@ type page struct {
 }
 
 func (s *Store) nextPage(ctx context.Context, p *page) (keys []string, err error) {
+	token := p.token
 	f := s.do(ctx, request{
 		verb: VerbList, idempotent: true,
 		send: func(ctx context.Context, _ *try) error {
 			in := &awss3.ListObjectsV2Input{
-				Bucket: aws.String(s.c.Bucket), Prefix: aws.String(p.prefix), ContinuationToken: p.token,
+				Bucket: aws.String(s.c.Bucket), Prefix: aws.String(p.prefix), ContinuationToken: token,
 				EncodingType: types.EncodingTypeUrl, // XML cannot hold every character
 			}
-			if p.after != "" && p.token == nil {
+			if p.after != "" && token == nil {
 				in.StartAfter = aws.String(p.after)
 			}
 			out, err := s.client.ListObjectsV2(ctx, in)
@@ -137,11 +138,12 @@ func (s *Store) nextPage(ctx context.Context, p *page) (keys []string, err error
 				}
 				keys = append(keys, key)
 			}
-			next := out.NextContinuationToken
-			if !aws.ToBool(out.IsTruncated) || aws.ToString(next) == "" {
-				next = nil
+			p.token = nil
+			if aws.ToBool(out.IsTruncated) {
+				if p.token = out.NextContinuationToken; aws.ToString(p.token) == "" {
+					return fmt.Errorf("the store cut a listing and gave no way on: %w", schema.ErrUnsupported)
+				}
 			}
-			p.token = next
 			return nil
 		},
 	})

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
@@ -117,7 +118,7 @@ func (s *Store) newClient(sdk aws.Config) *awss3.Client {
 		o.DisableLogOutputChecksumValidationSkipped = true
 		o.ContinueHeaderThresholdBytes = -1 // a round trip for each PUT; 412s are rare
 		o.DisableS3ExpressSessionAuth = aws.Bool(false)
-		if s.c.Endpoint == "" || s.c.Endpoint[:5] == "https" {
+		if o.BaseEndpoint == nil || strings.HasPrefix(*o.BaseEndpoint, "https:") {
 			// TLS and the CRC vouch for the body; SHA-256 is 1 ms a MiB.
 			o.APIOptions = append(o.APIOptions, v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware)
 		}
