@@ -43,12 +43,13 @@ type Store interface {
 
 // Options adjust a Hedge. The zero value is the documented defaults.
 type Options struct {
-	// Quantile of the latencies of late after which a PUT is hedged; default 0.99.
+	// Quantile of the latencies of late, of PUTs of about the same size, after
+	// which a PUT is hedged; default 0.99.
 	Quantile float64
 	// MinDelay is the least time before a PUT is hedged; default 2 ms.
 	MinDelay time.Duration
-	// MinSamples is how many PUTs must have succeeded before one is hedged;
-	// default 100, at most window.
+	// MinSamples is how many PUTs of about one size must have succeeded before
+	// one is hedged for being slow; default 100, at most window.
 	MinSamples int
 	// Budget is the share of PUTs that may be hedged, over the long run;
 	// default 0.05. What is saved up is bounded by burst.
@@ -124,7 +125,7 @@ type leg struct {
 // returns.
 func (h *Hedge) PutIfAbsent(ctx context.Context, name string, data []byte) error {
 	h.history.earn()
-	delay, known := h.history.delay()
+	delay, known := h.history.delay(len(data))
 	start := time.Now()
 	legs := make(chan leg, 2)
 	ctx, cancel := context.WithCancel(ctx)
@@ -160,7 +161,7 @@ func (h *Hedge) PutIfAbsent(ctx context.Context, name string, data []byte) error
 		}
 		switch {
 		case l.err == nil:
-			h.history.add(time.Since(start))
+			h.history.add(len(data), time.Since(start))
 			h.count(hedged, l.second)
 			return nil
 		case errors.Is(l.err, blob.ErrExists) && hedged:

@@ -111,7 +111,7 @@ func warm(t *testing.T, steps ...step) (*script, *hedge.Hedge) {
 	s.steps = append(s.steps, steps...)
 	h := newHedge(t, s, hedge.Options{MinSamples: samples})
 	for i := range samples {
-		if err := h.PutIfAbsent(t.Context(), fmt.Sprint("warm/", i), nil); err != nil {
+		if err := h.PutIfAbsent(t.Context(), fmt.Sprint("warm/", i), []byte("warm")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -177,6 +177,20 @@ func TestLegs(t *testing.T) {
 	}
 }
 
+// TestSizes: a large PUT is not slow because it takes longer than small ones do.
+func TestSizes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, h := warm(t, step{before: time.Second})
+		before := s.puts
+		if err := h.PutIfAbsent(t.Context(), "large", make([]byte, 1<<20)); err != nil {
+			t.Fatal(err)
+		}
+		if n := s.puts - before; n != 1 {
+			t.Errorf("%d puts, want 1", n)
+		}
+	})
+}
+
 // unreadable cannot read what it holds.
 type unreadable struct{ *script }
 
@@ -208,7 +222,7 @@ func TestBudget(t *testing.T) {
 		s.mu.Unlock()
 		before := s.puts
 		for i := range puts { // each is slower than all before
-			if err := h.PutIfAbsent(t.Context(), fmt.Sprint("o", i), nil); err != nil {
+			if err := h.PutIfAbsent(t.Context(), fmt.Sprint("o", i), []byte("slow")); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -2,6 +2,7 @@ package hedge
 
 import (
 	"math"
+	"math/bits"
 	"slices"
 	"sync"
 	"time"
@@ -17,7 +18,7 @@ const (
 	burst = 10
 )
 
-// history keeps the latencies of late and the budget of hedges.
+// history keeps the latencies of late, apart by size, and the budget of hedges.
 //
 // A PUT that was hedged is remembered with the time until its first good answer.
 // That is at least the delay, so the quantile does not sink because of it.
@@ -25,33 +26,51 @@ type history struct {
 	o Options
 
 	mu      sync.Mutex
-	ring    [window]time.Duration
-	count   int // ever added
-	at      time.Duration
+	classes [33]*latencies // see classOf; nil: nothing of that size yet
 	credits float64
 }
+
+// latencies are those of PUTs of about one size.
+type latencies struct {
+	ring  [window]time.Duration
+	count int           // ever added
+	at    time.Duration // the quantile; 0: not yet known
+}
+
+// classOf puts sizes within a factor of 4 together: a full chunk takes longer
+// than a fence, and would else always count as slow.
+func classOf(size int) int { return bits.Len64(uint64(size)) / 2 }
 
 func newHistory(o Options) *history { return &history{o: o} }
 
 // add remembers the latency of a PUT that succeeded.
-func (h *history) add(d time.Duration) {
+func (h *history) add(size int, d time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.ring[h.count%window] = d
-	h.count++
-	if h.count >= h.o.MinSamples && (h.at == 0 || h.count%refresh == 0) {
-		sorted := slices.Clone(h.ring[:min(h.count, window)])
+	l := h.classes[classOf(size)]
+	if l == nil {
+		l = &latencies{}
+		h.classes[classOf(size)] = l
+	}
+	l.ring[l.count%window] = d
+	l.count++
+	if l.count >= h.o.MinSamples && (l.at == 0 || l.count%refresh == 0) {
+		sorted := slices.Clone(l.ring[:min(l.count, window)])
 		slices.Sort(sorted)
 		rank := int(math.Ceil(h.o.Quantile*float64(len(sorted)))) - 1
-		h.at = max(sorted[rank], h.o.MinDelay)
+		l.at = max(sorted[rank], h.o.MinDelay)
 	}
 }
 
 // delay is the time after which a PUT is hedged, if there is one yet.
-func (h *history) delay() (time.Duration, bool) {
+func (h *history) delay(size int) (time.Duration, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.at, h.at > 0
+	l := h.classes[classOf(size)]
+	if l == nil || l.at == 0 {
+		return 0, false
+	}
+	return l.at, true
 }
 
 // earn adds a PUT's share to the budget.
