@@ -29,6 +29,7 @@ func TestTLS(t *testing.T) {
 			}
 			return s3test.Fault{}
 		})
-		testParts(t, s)
+		check(t, write(t, s, "one", pattern(1000)))
+		check(t, write(t, s, "two", pattern(6<<20)))
 	})
 }

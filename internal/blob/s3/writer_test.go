@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"sync"
 	"testing"
 
 	"github.com/trinedb/trine/internal/blob"
@@ -13,14 +14,17 @@ import (
 	"github.com/trinedb/trine/schema"
 )
 
-// pattern is n bytes that differ from place to place.
-func pattern(n int) []byte {
-	data := make([]byte, n)
+// pattern is n bytes, at most 18 MiB, that differ from place to place. They are
+// shared and must not be changed.
+func pattern(n int) []byte { return patterns()[:n:n] }
+
+var patterns = sync.OnceValue(func() []byte {
+	data := make([]byte, 18<<20)
 	for i := range data {
 		data[i] = byte(i>>16) ^ byte(i>>8) ^ byte(i)
 	}
 	return data
-}
+})
 
 func write(t *testing.T, s blobtest.Store, name string, data []byte) error {
 	t.Helper()

@@ -25,31 +25,26 @@ type Versitygw struct {
 	SecretKey string
 }
 
-var versitygw = sync.OnceValues(func() (string, error) {
-	// Built, not `go run`: that would leave the server running when it is killed.
-	bin, err := os.MkdirTemp("", "versitygw-bin")
-	if err != nil {
-		return "", err
-	}
+// buildVersitygw gives the program. It is built, not `go run`: that would leave
+// the server running when it is killed.
+func buildVersitygw(t testing.TB) string {
+	t.Helper()
+	bin := t.TempDir()
 	build := exec.Command("go", "install", versitygwModule)
 	build.Env = append(os.Environ(), "GOBIN="+bin, "GOFLAGS=-buildvcs=false", "GOWORK=off")
 	build.Dir = bin // outside of any module
 	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build %s: %w\n%s", versitygwModule, err, out)
+		t.Fatalf("build %s: %v\n%s", versitygwModule, err, out)
 	}
-	return filepath.Join(bin, "versitygw"), nil
-})
+	return filepath.Join(bin, "versitygw")
+}
 
 // StartVersitygw builds versitygw through the module proxy and starts it on the
 // loopback interface until the test ends. It fails the test if that does not
 // work: whoever asks for the judge wants its verdict.
 func StartVersitygw(t testing.TB) *Versitygw {
 	t.Helper()
-	program, err := versitygw()
-	if err != nil {
-		t.Fatal(err)
-	}
-	root := t.TempDir()
+	program, root := buildVersitygw(t), t.TempDir()
 	v := &Versitygw{Bucket: "bucket", AccessKey: "judge", SecretKey: "of-the-fake"}
 	data, sidecar := filepath.Join(root, "data"), filepath.Join(root, "sidecar")
 	for _, dir := range []string{filepath.Join(data, v.Bucket), sidecar} {
