@@ -41,8 +41,8 @@ importrules: ## fail on an import that a room may not have
 	go test -count=1 ./internal/importrules
 
 .PHONY: race
-race: ## test all packages with the race detector; needs a C compiler
-	CGO_ENABLED=1 go test -race ./...
+race: ## test all packages with the race detector, long ones shortened; needs a C compiler
+	CGO_ENABLED=1 go test -race -short ./...
 
 .PHONY: torture
 torture: ## kill a server KILLS times under writers, and fill real disks; Linux, needs the right to mount

@@ -337,8 +337,8 @@ func TestCloseGivesUp(t *testing.T) {
 				_, err := c.Append(t.Context(), batch(group(16, fmt.Sprint(i))))
 				errs <- err
 			}()
+			synctest.Wait() // the first batch is alone in the chunk at the store
 		}
-		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		wantErr(t, c.Close(ctx), context.DeadlineExceeded)

@@ -41,6 +41,9 @@ func TestKill(t *testing.T) {
 	}
 	t.Logf("-kills=%d -killseed=%d", *kills, seed)
 	k := newKillTest(t, seed)
+	if testing.Short() {
+		*kills = min(*kills, 3)
+	}
 	for round := range *kills {
 		k.round(round, (*process).kill)
 	}
@@ -132,10 +135,11 @@ func (k *killTest) round(round int, end func(*process)) {
 	ctx, cancel := context.WithCancel(k.t.Context())
 	var done stdsync.WaitGroup
 	for _, w := range k.writers {
-		done.Go(func() { w.run(ctx, k.client(p), rand.New(rand.NewPCG(k.seed(), uint64(w.id)))) })
+		random := rand.New(rand.NewPCG(k.random.Uint64(), uint64(w.id)))
+		done.Go(func() { w.run(ctx, k.client(p), random) })
 	}
 	done.Go(func() { k.loadTables(ctx, p) })
-	time.Sleep(time.Duration(20+k.randomN(400)) * time.Millisecond)
+	time.Sleep(time.Duration(20+k.random.IntN(400)) * time.Millisecond)
 	end(p)
 	cancel()
 	done.Wait()
@@ -144,9 +148,6 @@ func (k *killTest) round(round int, end func(*process)) {
 	}
 	k.check(round)
 }
-
-func (k *killTest) seed() uint64        { return k.random.Uint64() }
-func (k *killTest) randomN(n int) int64 { return int64(k.random.IntN(n)) }
 
 // loadTables loads tables as engines do, so that kills meet commits too.
 func (k *killTest) loadTables(ctx context.Context, p *process) {
