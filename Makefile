@@ -44,6 +44,10 @@ importrules: ## fail on an import that a room may not have
 race: ## test all packages with the race detector, long ones shortened; needs a C compiler
 	CGO_ENABLED=1 go test -race -short ./...
 
+.PHONY: s3
+s3: ## test the S3 store against versitygw, which is built by Go
+	go test -count=1 -tags s3 ./internal/blob/s3
+
 .PHONY: torture
 torture: ## kill a server KILLS times under writers, and fill real disks; Linux, needs the right to mount
 	go test -count=1 -timeout 30m -tags torture -run 'TestKill|Disk' ./cmd/trine -kills $(KILLS) -v

@@ -22,6 +22,8 @@ import (
 // environment (TRINE_ and the key in capitals), then flags.
 type config struct {
 	Data            string        `koanf:"data" yaml:"data"`
+	Store           string        `koanf:"store" yaml:"store"`
+	LakeStore       string        `koanf:"lake_store" yaml:"lake_store"`
 	Listen          string        `koanf:"listen" yaml:"listen"`
 	Tokens          []string      `koanf:"tokens" yaml:"tokens"`
 	LogLevel        slog.Level    `koanf:"log_level" yaml:"log_level"`
@@ -39,9 +41,9 @@ type config struct {
 const defaultListen = "127.0.0.1:7744"
 
 var configDefaults = map[string]any{
-	"data": "trine-data", "listen": defaultListen, "tokens": []string{},
+	"data": "trine-data", "store": "", "lake_store": "", "listen": defaultListen, "tokens": []string{},
 	"log_level": "info", "log_format": "text",
-	"linger": "1ms", "chunk_bytes": 1 << 20,
+	"linger": "0s", "chunk_bytes": 0,
 	"flush_bytes": 32 << 20, "flush_deadline": "10s",
 	"min_free_bytes": 512 << 20, "shutdown_timeout": "30s",
 }
@@ -49,12 +51,14 @@ var configDefaults = map[string]any{
 // configHelp says what each key is for; it is also what flags there are.
 var configHelp = []struct{ key, help string }{
 	{"data", "data directory"},
+	{"store", "where log and lake are kept: file:///path, s3://bucket/prefix?…, s3express://…; default the data directory"},
+	{"lake_store", "where the lake is kept, if not in store"},
 	{"listen", "address to listen on, HOST:PORT; port 0 takes a free one"},
 	{"tokens", "bearer tokens that are let in; none: everybody"},
 	{"log_level", "debug, info, warn or error"},
 	{"log_format", "text or json"},
-	{"linger", "longest that a batch waits to share a chunk"},
-	{"chunk_bytes", "size that closes a chunk"},
+	{"linger", "longest that a batch waits to share a chunk; 0: what suits the store"},
+	{"chunk_bytes", "size that closes a chunk; 0: what suits the store"},
 	{"flush_bytes", "bytes of changes that make a table worth a commit at once"},
 	{"flush_deadline", "longest that loading a table waits for its flush"},
 	{"min_free_bytes", "free disk space below which writes are refused; negative: never"},
@@ -160,8 +164,8 @@ func decodeConfig(k *koanf.Koanf) (config, error) {
 		return c, usage("config: data: name a directory")
 	case c.Linger < 0 || c.FlushDeadline <= 0 || c.ShutdownTimeout <= 0:
 		return c, usage("config: linger, flush_deadline and shutdown_timeout are times above 0, as 10s")
-	case c.ChunkBytes < 4<<10 || c.ChunkBytes > 64<<20:
-		return c, usage("config: chunk_bytes %d: want 4096 to 67108864", c.ChunkBytes)
+	case c.ChunkBytes != 0 && (c.ChunkBytes < 4<<10 || c.ChunkBytes > 64<<20):
+		return c, usage("config: chunk_bytes %d: want 4096 to 67108864, or 0 for what suits the store", c.ChunkBytes)
 	case c.FlushBytes < 1<<10:
 		return c, usage("config: flush_bytes %d: want at least 1024", c.FlushBytes)
 	}

@@ -78,7 +78,7 @@ func startServer(ctx context.Context, c config) (*server, error) {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
 	s.node, err = node.Open(ctx, node.Options{
-		Data: c.Data, Linger: c.Linger, ChunkBytes: c.ChunkBytes, FlushBytes: c.FlushBytes,
+		Data: c.Data, Store: c.Store, LakeStore: c.LakeStore, Linger: c.Linger, ChunkBytes: c.ChunkBytes, FlushBytes: c.FlushBytes,
 		FlushDeadline: c.FlushDeadline, MinFreeBytes: c.MinFreeBytes,
 		Logger: s.logger, Registerer: registry,
 	})

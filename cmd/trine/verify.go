@@ -8,6 +8,7 @@ import (
 	"io"
 	"iter"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -19,7 +20,7 @@ import (
 )
 
 func newVerify(a *app) *cobra.Command {
-	var data string
+	var at node.Options
 	cmd := &cobra.Command{
 		Use:   "verify [TENANT/COLLECTION]",
 		Short: "Prove that log, index and lake agree, row by row",
@@ -39,8 +40,8 @@ With --data it opens the directory of a stopped server, else it asks the one at
 				}
 				only = args[0]
 			}
-			if data != "" {
-				return a.verifyData(cmd, data, only)
+			if at.Data != "" {
+				return a.verifyData(cmd, at, only)
 			}
 			c, err := a.client()
 			if err != nil {
@@ -49,15 +50,17 @@ With --data it opens the directory of a stopped server, else it asks the one at
 			return a.printReports(cmd.OutOrStdout(), c.Verify(cmd.Context(), only))
 		},
 	}
-	cmd.Flags().StringVar(&data, "data", "", "data directory of a stopped server")
+	f := cmd.Flags()
+	f.StringVar(&at.Data, "data", "", "data directory of a stopped server")
+	f.StringVar(&at.Store, "store", os.Getenv("TRINE_STORE"), "its store, if not the data directory")
+	f.StringVar(&at.LakeStore, "lake-store", os.Getenv("TRINE_LAKE_STORE"), "its lake's store, if another")
 	return cmd
 }
 
-func (a *app) verifyData(cmd *cobra.Command, dir, only string) (err error) {
-	n, err := node.Open(cmd.Context(), node.Options{
-		Data: dir, MustExist: true, MinFreeBytes: -1,
-		Logger: slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn})),
-	})
+func (a *app) verifyData(cmd *cobra.Command, at node.Options, only string) (err error) {
+	at.MustExist, at.MinFreeBytes = true, -1
+	at.Logger = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	n, err := node.Open(cmd.Context(), at)
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,7 @@ import (
 
 // Iceberg is the REST catalog that engines attach to, without its prefix.
 func (n *Node) Iceberg() http.Handler {
-	return rest.NewHandler(tables{n}, rest.Options{Logger: n.opts.Logger})
+	return rest.NewHandler(tables{n}, rest.Options{Logger: n.opts.Logger, TableConfig: n.stores.engine})
 }
 
 // tables is the node as the catalog sees it: a tenant is a namespace, a

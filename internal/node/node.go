@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/trinedb/trine/ingest"
-	"github.com/trinedb/trine/internal/blob"
+	"github.com/trinedb/trine/internal/blob/s3"
 	"github.com/trinedb/trine/internal/registry"
 	"github.com/trinedb/trine/kvindex"
 	"github.com/trinedb/trine/lakehouse"
@@ -27,11 +28,19 @@ type Options struct {
 	// Data is the data directory; it is made when missing.
 	Data string
 
+	// Store is where the log keeps its chunks, and the lake its tables unless
+	// LakeStore says otherwise: file:///path, s3://bucket/prefix or
+	// s3express://bucket--zone--x-s3/prefix, as docs/storage.md has them.
+	// Default: the data directory.
+	Store, LakeStore string
+	// S3 adjusts stores in S3.
+	S3 s3.Options
 	// MustExist refuses a data directory that is not there, rather than making
 	// an empty one.
 	MustExist bool
 
-	// Linger, ChunkBytes: see log.Options. FlushBytes: see sync.Options.
+	// Linger, ChunkBytes: see log.Options; default: what suits the store.
+	// FlushBytes: see sync.Options.
 	Linger     time.Duration
 	ChunkBytes int
 	FlushBytes int64
@@ -67,8 +76,7 @@ type Node struct {
 
 	opts    Options
 	lock    *dirLock
-	chunks  *blob.Dir
-	objects *blob.Dir
+	stores  *stores
 	index   *kvindex.Index
 	channel *log.Channel
 	lake    *lakehouse.Lake
@@ -97,8 +105,8 @@ func Open(ctx context.Context, o Options) (*Node, error) {
 
 func (n *Node) open(ctx context.Context) (err error) {
 	if n.opts.MustExist {
-		if _, err := os.Stat(filepath.Join(n.opts.Data, "log")); err != nil {
-			return fmt.Errorf("not a data directory: %w", err)
+		if err := n.mustExist(); err != nil {
+			return err
 		}
 	}
 	if err = os.MkdirAll(n.SpoolDir(), 0o755); err != nil {
@@ -107,10 +115,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if n.lock, err = lockDir(n.opts.Data); err != nil {
 		return err
 	}
-	if n.chunks, err = blob.OpenDir(filepath.Join(n.opts.Data, "log"), blob.DirOptions{}); err != nil {
-		return err
-	}
-	if n.objects, err = blob.OpenDir(filepath.Join(n.opts.Data, "lake"), blob.DirOptions{}); err != nil {
+	if n.stores, err = openStores(ctx, n.opts); err != nil {
 		return err
 	}
 	if n.index, err = n.openIndex(); err != nil {
@@ -120,6 +125,18 @@ func (n *Node) open(ctx context.Context) (err error) {
 		return err
 	}
 	return n.openRooms()
+}
+
+// mustExist refuses a log that lies in a folder which is not there.
+func (n *Node) mustExist() error {
+	folder, local, err := localStore(n.opts.Store, n.opts.Data)
+	if err != nil || !local {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(folder, "log")); err != nil {
+		return fmt.Errorf("not a data directory: %w", err)
+	}
+	return nil
 }
 
 // openIndex opens Badger, or starts it anew if it is damaged: it is a function
@@ -147,14 +164,16 @@ func (n *Node) openChannel(ctx context.Context) (*log.Channel, error) {
 	}
 	replayed := 0
 	channel, err := log.Open(ctx, log.Options{
-		Store: n.chunks, WriterID: writerID(host, os.Getpid()),
+		Store: n.stores.chunks, WriterID: writerID(host, os.Getpid()),
 		State: n.index, Stager: n.index, Applied: n.index.Applied(),
 		CatchUp: func(ctx context.Context, c *schema.Chunk) error {
 			replayed++
 			return sync.ApplyChunk(ctx, n.index, registry.DroppedInstance, c)
 		},
-		MaxChunkBytes: n.opts.ChunkBytes, Linger: n.opts.Linger,
-		Logger: n.opts.Logger, Registerer: n.opts.Registerer, Now: n.opts.Now,
+		MaxChunkBytes: cmp.Or(n.opts.ChunkBytes, n.stores.suits.chunkBytes),
+		Linger:        cmp.Or(n.opts.Linger, n.stores.suits.linger),
+		HintEvery:     n.stores.suits.hintEvery,
+		Logger:        n.opts.Logger, Registerer: n.opts.Registerer, Now: n.opts.Now,
 	})
 	if err == nil && replayed > 0 {
 		n.opts.Logger.Info("index caught up with the log", "chunks", replayed)
@@ -169,7 +188,7 @@ func writerID(host string, pid int) string {
 
 func (n *Node) openRooms() (err error) {
 	n.lake, err = lakehouse.Open(lakehouse.Options{
-		Objects: n.objects, BaseURI: "file://" + filepath.Join(n.opts.Data, "lake"),
+		Objects: n.stores.objects, BaseURI: n.stores.baseURI,
 		Logger: n.opts.Logger, Now: n.opts.Now,
 	})
 	if err != nil {
@@ -213,11 +232,8 @@ func (n *Node) close(ctx context.Context) error {
 	if n.index != nil {
 		errs = append(errs, n.index.Close(ctx))
 	}
-	if n.objects != nil {
-		errs = append(errs, n.objects.Close())
-	}
-	if n.chunks != nil {
-		errs = append(errs, n.chunks.Close())
+	if n.stores != nil {
+		errs = append(errs, n.stores.close())
 	}
 	// The lock when nothing of the directory is open any more.
 	if n.lock != nil {

@@ -1,0 +1,96 @@
+package node_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/trinedb/trine/ingest"
+	"github.com/trinedb/trine/internal/blob/s3"
+	"github.com/trinedb/trine/internal/blob/s3/s3test"
+	"github.com/trinedb/trine/internal/node"
+	"github.com/trinedb/trine/internal/query"
+	"github.com/trinedb/trine/schema"
+)
+
+// s3Options are a node's on a fake of S3.
+func s3Options(t *testing.T, express bool) node.Options {
+	t.Helper()
+	server := s3test.Start(t, s3test.Options{Express: express, Seed: 1})
+	url := "s3://%s/deployment?path_style=true&endpoint=%s"
+	if express {
+		url = "s3express://%s/deployment?endpoint=%s"
+	}
+	return node.Options{
+		Data:  dataDir(t),
+		Store: fmt.Sprintf(url, server.Bucket(), server.URL),
+		S3:    s3.Options{Credentials: server}, Linger: 1,
+	}
+}
+
+// TestNodeOnS3 runs the whole way with log and lake in S3: nothing but the
+// index is on the local disk, and losing that loses nothing.
+func TestNodeOnS3(t *testing.T) {
+	for name, express := range map[string]bool{"standard": false, "express": true} {
+		t.Run(name, func(t *testing.T) {
+			o := s3Options(t, express)
+			n := openNode(t, o)
+			c := makeCollection(t, n, fmt.Sprintf(itemsDef, ""))
+			write(t, n, c, ingest.OpUpsert, threeItems...)
+			snap, err := n.Engine.Flush(context.Background(), c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.HasPrefix(snap.MetadataLocation(), "s3://") {
+				t.Errorf("metadata at %s", snap.MetadataLocation())
+			}
+			write(t, n, c, ingest.OpPatch, `{"id":2,"name":"B"}`)
+			write(t, n, c, ingest.OpDelete, `{"id":1}`)
+			closeNode(t, n)
+
+			removeAll(t, filepath.Join(o.Data, "kvindex"))
+			n = openNode(t, o)
+			got := scanRows(t, n, c, query.Scan{})
+			if slices.Sort(got); fmt.Sprint(got) != "[2 B 3 c]" {
+				t.Errorf("scan %v", got)
+			}
+			if _, err := n.Engine.Flush(context.Background(), c); err != nil {
+				t.Fatal(err)
+			}
+			mustVerify(t, n)
+		})
+	}
+}
+
+// TestTakeOver opens a second node on the same store: from then on the first
+// one's writes are refused, and all that it acknowledged is there.
+func TestTakeOver(t *testing.T) {
+	o := s3Options(t, false)
+	first, err := node.Open(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := makeCollection(t, first, fmt.Sprintf(itemsDef, ""))
+	write(t, first, c, ingest.OpUpsert, threeItems...)
+
+	o.Data = dataDir(t)
+	second := openNode(t, o)
+	if got := scanRows(t, second, c, query.Scan{}); len(got) != 3 {
+		t.Errorf("after the take-over: %v", got)
+	}
+	_, err = first.Writer.Write(context.Background(), ingest.Request{
+		Tenant: c.Tenant, Collection: c.Name, Format: "application/x-ndjson", Body: strings.NewReader(`{"id":9}`),
+	})
+	if !errors.Is(err, schema.ErrFenced) {
+		t.Errorf("a write of the first: %v", err)
+	}
+	if err := first.Close(context.Background()); err != nil && !errors.Is(err, schema.ErrFenced) {
+		t.Errorf("close the first: %v", err)
+	}
+	write(t, second, c, ingest.OpUpsert, `{"id":4,"name":"d"}`)
+	mustVerify(t, second)
+}

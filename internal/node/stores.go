@@ -1,0 +1,165 @@
+package node
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/trinedb/trine/internal/blob"
+	"github.com/trinedb/trine/internal/blob/hedge"
+	"github.com/trinedb/trine/internal/blob/s3"
+	"github.com/trinedb/trine/lakehouse"
+	"github.com/trinedb/trine/log"
+	"github.com/trinedb/trine/schema"
+)
+
+// stores are where a node's log and lake keep their objects.
+type stores struct {
+	chunks  log.ChunkStore
+	objects lakehouse.Objects
+	baseURI string            // of the lake's objects, for engines
+	engine  map[string]string // what engines need to read them; see rest.Options
+	suits   pace
+	closers []func() error
+}
+
+// pace is the group commit that suits a store.
+type pace struct {
+	linger     time.Duration
+	chunkBytes int
+	hintEvery  uint64 // a take-over reads up to so many headers, one by one
+}
+
+// What others measured suits; see docs/storage.md.
+var (
+	paceDisk     = pace{linger: time.Millisecond, chunkBytes: 1 << 20, hintEvery: 1024}
+	paceExpress  = pace{linger: 20 * time.Millisecond, chunkBytes: 1 << 20, hintEvery: 64}
+	paceStandard = pace{linger: 250 * time.Millisecond, chunkBytes: 4 << 20, hintEvery: 64}
+)
+
+// localStore is the folder that a store URL means, if it means one: none given
+// is the data directory.
+func localStore(url, data string) (string, bool, error) {
+	if url == "" {
+		return data, true, nil
+	}
+	path, ok := strings.CutPrefix(url, "file://")
+	if !ok {
+		return "", false, nil
+	}
+	if !filepath.IsAbs(path) {
+		return "", true, fmt.Errorf("store %s: want an absolute path, as file:///var/lib/trine: %w", url, schema.ErrInvalid)
+	}
+	return path, true, nil
+}
+
+// openStores opens the stores that o.Store and o.LakeStore name.
+func openStores(ctx context.Context, o Options) (*stores, error) {
+	s := &stores{}
+	err := s.openLog(ctx, o)
+	if err == nil {
+		err = s.openLake(ctx, o)
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+func (s *stores) openLog(ctx context.Context, o Options) error {
+	folder, local, err := localStore(o.Store, o.Data)
+	if err != nil {
+		return err
+	}
+	if local {
+		dir, err := blob.OpenDir(filepath.Join(folder, "log"), blob.DirOptions{})
+		if err != nil {
+			return err
+		}
+		s.closers = append(s.closers, dir.Close)
+		s.chunks, s.suits = dir, paceDisk
+		return nil
+	}
+	store, config, err := s.openS3(ctx, o, o.Store, "log")
+	if err != nil {
+		return err
+	}
+	s.suits = paceStandard
+	if config.Express {
+		s.suits = paceExpress
+	}
+	// A chunk may be sent twice: its id tells its copies from another's chunk.
+	if s.chunks, err = hedge.New(store, hedge.Options{Registerer: o.Registerer}); err != nil {
+		return fmt.Errorf("store %s: %w", config, err)
+	}
+	return nil
+}
+
+func (s *stores) openLake(ctx context.Context, o Options) error {
+	url := cmp.Or(o.LakeStore, o.Store)
+	folder, local, err := localStore(url, o.Data)
+	if err != nil {
+		return err
+	}
+	if local {
+		root := filepath.Join(folder, "lake")
+		dir, err := blob.OpenDir(root, blob.DirOptions{})
+		if err != nil {
+			return err
+		}
+		s.closers = append(s.closers, dir.Close)
+		s.objects, s.baseURI = dir, "file://"+root
+		return nil
+	}
+	store, config, err := s.openS3(ctx, o, url, "lake")
+	if err != nil {
+		return err
+	}
+	s.objects, s.baseURI, s.engine = store, config.BaseURI(), engineProperties(config)
+	return nil
+}
+
+// openS3 opens the store below a folder of what url names.
+func (s *stores) openS3(ctx context.Context, o Options, url, folder string) (*s3.Store, s3.Config, error) {
+	config, err := s3.Parse(url)
+	if err != nil {
+		return nil, config, err
+	}
+	config = config.Under(folder)
+	options := o.S3
+	options.Logger, options.Registerer = o.Logger, o.Registerer
+	store, err := s3.Open(ctx, config, options)
+	if err != nil {
+		return nil, config, fmt.Errorf("store %s: %w", config, err)
+	}
+	s.closers = append(s.closers, store.Close)
+	return store, config, nil
+}
+
+// engineProperties are what an engine needs to reach the store, beside
+// credentials, which it has of its own.
+func engineProperties(c s3.Config) map[string]string {
+	p := map[string]string{}
+	if c.Region != "" {
+		p["s3.region"], p["client.region"] = c.Region, c.Region
+	}
+	if c.Endpoint != "" {
+		p["s3.endpoint"] = c.Endpoint
+	}
+	if c.PathStyle {
+		p["s3.path-style-access"] = "true"
+	}
+	return p
+}
+
+func (s *stores) close() error {
+	var errs []error
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		errs = append(errs, s.closers[i]())
+	}
+	return errors.Join(errs...)
+}
