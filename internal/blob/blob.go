@@ -15,7 +15,7 @@
 //     write leaves it open whether the write landed, or still will.
 //
 // Stores: Dir on a local disk, Mem in memory, and below this package s3 in S3 and
-// hedge, which sends a slow PUT twice. Both are safe for concurrent use,
+// hedge, which sends a slow PUT twice. All are safe for concurrent use,
 // Dir also by several processes. The package blobtest holds the acceptance
 // suite that every store passes, and a store that fails on demand; the package
 // crashfs simulates power failures below Dir.
