@@ -169,23 +169,31 @@ func (a *Archive) Read(ctx context.Context, id schema.Instance, from schema.Seq)
 			next = g.NextSeq()
 			return yield(g, nil)
 		}
-		for try := 1; ; try++ {
-			set, began := a.Set(), next
+		err := a.retry(ctx, func(set *Set) (bool, error) {
+			began := next
 			err := a.read(ctx, set, id, next, emit)
-			if err == nil {
-				return
-			}
-			if next > began {
-				try = 1
-			}
-			if !errors.Is(err, blob.ErrNotFound) || try == readTries {
-				yield(Group{}, err)
-				return
-			}
-			if err = a.refresh(ctx, set); err != nil {
-				yield(Group{}, err)
-				return
-			}
+			return next > began, err
+		})
+		if err != nil {
+			yield(Group{}, err)
+		}
+	}
+}
+
+// retry calls fn, which reports whether it came further, again with another Set
+// as long as it meets segments that are gone.
+func (a *Archive) retry(ctx context.Context, fn func(*Set) (bool, error)) error {
+	for try := 1; ; try++ {
+		set := a.Set()
+		further, err := fn(set)
+		if further {
+			try = 1
+		}
+		if !errors.Is(err, blob.ErrNotFound) || try == readTries {
+			return err
+		}
+		if err := a.refresh(ctx, set); err != nil {
+			return err
 		}
 	}
 }

@@ -58,12 +58,44 @@ func TestArchive(t *testing.T) {
 				equal(t, fmt.Sprint(id, " from ", from), collect(t, a.Read(t.Context(), id, from), from), h.changes(id, from))
 			}
 		}
+		compareOrders(t, a, &h, r)
 		from := 1 + r.Uint64N(last)
 		want := slices.DeleteFunc(h.empty(), func(n uint64) bool { return n < from })
 		if got, err := a.Empty(t.Context(), from); err != nil || !slices.Equal(got, want) {
 			t.Fatalf("empty from %d: %v, %v, want %v", from, got, err, want)
 		}
 	})
+}
+
+// compareOrders reads backward, and by time.
+func compareOrders(t *testing.T, a *segment.Archive, h *history, r *rand.Rand) {
+	t.Helper()
+	for _, id := range append(h.ids(), 99999) {
+		before := schema.Seq(r.Uint64N(uint64(h.next[id]) + 2))
+		var got []string
+		for g, err := range a.ReadBackward(t.Context(), id, before) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			part := lines(g, 0)
+			slices.Reverse(part)
+			got = append(got, part...)
+		}
+		slices.Reverse(got)
+		all := h.changes(id, 0)
+		equal(t, fmt.Sprint(id, " backward from ", before), got, all[:min(int(before), len(all))])
+
+		micros := h.chunks[r.IntN(len(h.chunks))].TimeMicros - r.Int64N(2)
+		want, found := schema.Seq(0), false
+		for _, c := range h.chunks {
+			if g, ok := c.Group(id); ok && c.TimeMicros >= micros && !found {
+				want, found = g.FirstSeq, true
+			}
+		}
+		if seq, ok, err := a.SeqAt(t.Context(), id, micros); err != nil || seq != want || ok != found {
+			t.Fatalf("instance %d at %d: seq %d, %t, %v, want %d, %t", id, micros, seq, ok, err, want, found)
+		}
+	}
 }
 
 // mergeSome merges some neighbours, and deletes some of what is obsolete then.
