@@ -60,7 +60,7 @@ SQL engine as an Iceberg table.
 	root.AddCommand(
 		newQuickstart(), newServe(), newApply(a), newLs(a), newDescribe(a), newDrop(a),
 		newWrite(a), newImport(a), newGet(a), newRange(a), newLog(a), newScan(a),
-		newVerify(a), newVersion(a),
+		newVerify(a), newBench(a), newVersion(a),
 	)
 	return root
 }
