@@ -2,6 +2,7 @@
 
 STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 KILLS       ?= 200
+SCHEDULES   ?= 5000000
 FUZZTIME    ?= 10s
 BENCHTIME   ?= 1s
 PYTHON      ?= python3
@@ -51,6 +52,14 @@ s3: ## test the S3 store against versitygw, which is built by Go
 .PHONY: torture
 torture: ## kill a server KILLS times under writers, and fill real disks; Linux, needs the right to mount
 	go test -count=1 -timeout 30m -tags torture -run 'TestKill|Disk' ./cmd/trine -kills $(KILLS) -v
+
+.PHONY: model
+model: ## check the ownership protocol by SCHEDULES random schedules for each setting
+	go test -count=1 -timeout 60m -v -run AllRulesHold ./log/model ./log/model/zones -schedules $(SCHEDULES)
+
+.PHONY: model-spec
+model-spec: ## check it exhaustively at small bounds; needs spin and a C compiler
+	log/model/spec/run.sh
 
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME
