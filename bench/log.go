@@ -125,7 +125,7 @@ func openLogBench(ctx context.Context, o LogOptions, p *place) (b *logBench, err
 	b = &logBench{o: o, place: p, drawn: newZipf(o.Collections, o.Zipf), acks: newLatencies(o.Senders)}
 	b.left.Store(cmp.Or(o.Records, math.MaxInt64))
 	b.pool = make([]byte, max(logRowPool, 2*o.RecordBytes))
-	for i := 0; i < len(b.pool); i += 1024 { // half of it random, so that it shrinks by about half
+	for i := 0; i < len(b.pool); i += 1024 { // half of it random, so that a batch shrinks by about half
 		rand.Read(b.pool[i:min(i+512, len(b.pool))])
 	}
 	for i := range o.Senders {

@@ -19,8 +19,9 @@ each wait for the acknowledgement before they send again, as a client does. It
 is the log alone: decoding, index and tables are not in it.
 
 The senders' collections are drawn by Zipf's law: with s 1 the k-th is 1/k as
-busy as the first, with s 0 all are alike. Half of each record is random, so
-that it compresses to about a half.
+busy as the first, with s 0 all are alike. Half of each record is random: what a
+chunk has of one collection is compressed together, a batch to about a half, a
+single record hardly.
 
 The floor writes as many bytes to one open file, with as many fsyncs as the log
 made chunks. The log cannot come to it: a chunk is an object of its own, whose
@@ -138,7 +139,7 @@ The rows are written, and the index has them, before a flush is timed.`,
 			})
 		},
 	}
-	durationFlag(cmd, 15*time.Second, measureHelp+"; making the rows comes on top")
+	durationFlag(cmd, 30*time.Second, measureHelp+"; making the rows comes on top")
 	cmd.Flags().IntVar(&o.Records, "records", o.Records, "rows of one flush")
 	return cmd
 }
