@@ -163,6 +163,40 @@ func FuzzTail(f *testing.F) {
 	})
 }
 
+// TestBlockOfAnotherIndex decodes a block that has a right sum and is not the one
+// that the index tells of.
+func TestBlockOfAnotherIndex(t *testing.T) {
+	g := func(id schema.Instance, first schema.Seq, chunk uint64) segment.Group {
+		return segment.Group{
+			Group:    schema.Group{Instance: id, FirstSeq: first, Records: []schema.Record{{Op: schema.OpInsert}}},
+			Position: schema.Position{Generation: generation, Chunk: chunk},
+		}
+	}
+	d := decoder(t)
+	for _, c := range []struct {
+		name        string
+		first, last schema.Instance
+		seq         schema.Seq
+		groups      []segment.Group
+		ok          bool
+	}{
+		{"as it should be", 5, 7, 3, []segment.Group{g(5, 3, 1), g(5, 4, 1), g(5, 9, 3), g(7, 0, 1)}, true},
+		{"another first instance", 4, 7, 3, []segment.Group{g(5, 3, 1), g(7, 0, 1)}, false},
+		{"another first seq", 5, 7, 2, []segment.Group{g(5, 3, 1), g(7, 0, 1)}, false},
+		{"ends before", 5, 7, 3, []segment.Group{g(5, 3, 1), g(6, 0, 1)}, false},
+		{"ends after", 5, 7, 3, []segment.Group{g(5, 3, 1), g(8, 0, 1)}, false},
+		{"instances out of order", 5, 7, 3, []segment.Group{g(5, 3, 1), g(7, 0, 1), g(6, 0, 1), g(7, 1, 1)}, false},
+		{"seqs out of order", 5, 5, 3, []segment.Group{g(5, 3, 1), g(5, 2, 1)}, false},
+		{"chunks out of order", 5, 5, 3, []segment.Group{g(5, 3, 2), g(5, 4, 1)}, false},
+		{"a chunk of another segment", 5, 5, 3, []segment.Group{g(5, 3, 4)}, false},
+	} {
+		_, err := segment.DecodeBlock(d, ref(1, 1, 3), c.first, c.last, c.seq, segment.EncodeBlock(c.groups))
+		if c.ok != (err == nil) || err != nil && !errors.Is(err, schema.ErrCorrupt) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
 // FuzzBlock decodes blocks that have a right sum.
 func FuzzBlock(f *testing.F) {
 	h := sample(true)

@@ -1,6 +1,7 @@
 package segment_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -123,6 +124,79 @@ func TestMergeKeepsBlocks(t *testing.T) {
 	mergeAndCompare(t, store, job, &h, r)
 	if got := open(t, store, job.Output).Info().RawBytes; got > raw+raw/100 {
 		t.Errorf("merged blocks have %d bytes, inputs had %d", got, raw)
+	}
+	in, err := store.GetRange(t.Context(), job.Inputs[3].Ref.Name(), 0, 200<<10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := store.Get(t.Context(), job.Output.Name())
+	if err != nil || !bytes.Contains(out, in) {
+		t.Errorf("the first blocks of an input are not in the output, %v", err)
+	}
+}
+
+// TestMergeCutsBlocks merges parts of segments that end amid a block of one
+// collection.
+func TestMergeCutsBlocks(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	var h history
+	for range 60 {
+		var recs []schema.Record
+		for range 100 {
+			recs = append(recs, schema.Record{Op: schema.OpInsert, Row: row(r, 100)})
+		}
+		h.add(map[schema.Instance][]schema.Record{5: recs})
+	}
+	store := newStore()
+	job := segment.Job{Output: ref(2, 11, 50), Inputs: []segment.Span{
+		{Ref: h.build(t, store, 1, 33), From: 11, To: 30}, {Ref: h.build(t, store, 28, 60), From: 31, To: 50},
+	}}
+	mergeAndCompare(t, store, job, &h, r)
+}
+
+// TestSmallGroupsAreWhole reads groups of less than half a block in one piece.
+func TestSmallGroupsAreWhole(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	recs := map[schema.Instance][]schema.Record{}
+	for id := range schema.Instance(300) {
+		for range 1 + r.IntN(200) {
+			recs[id+1] = append(recs[id+1], schema.Record{Op: schema.OpInsert, Row: row(r, 100)})
+		}
+	}
+	var h history
+	h.add(recs)
+	store := newStore()
+	s := open(t, store, h.build(t, store, 1, 1))
+	for id, want := range recs {
+		for g, err := range s.Read(t.Context(), id, 0) {
+			if err != nil || len(g.Records) != len(want) {
+				t.Fatalf("a group of %d records, %v, want %d", len(g.Records), err, len(want))
+			}
+		}
+	}
+}
+
+// TestReadFromAmidLarge reads the end of a large collection, which costs one
+// block and not the collection.
+func TestReadFromAmidLarge(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	var h history
+	for range 10 {
+		var recs []schema.Record
+		for range 5000 {
+			recs = append(recs, schema.Record{Op: schema.OpInsert, Row: row(r, 100)})
+		}
+		h.add(map[schema.Instance][]schema.Record{5: recs})
+	}
+	store := newStore()
+	s := open(t, store, h.build(t, store, 1, 10))
+	for _, from := range []schema.Seq{0, 25_000, 49_000, 49_999, 50_000} {
+		store.take()
+		equal(t, "large", collect(t, s.Read(t.Context(), 5, from), from), h.changes(5, from))
+		want := int64(50_000-from)*110>>20 + 2
+		if got := store.take(); got > want {
+			t.Errorf("from %d: %d reads, want at most %d", from, got, want)
+		}
 	}
 }
 
