@@ -94,19 +94,21 @@ const collectionsRound = 1000
 
 // state is what a data directory with some collections costs.
 type state struct {
-	opened time.Duration
-	rest   footprint
-	log    int64 // bytes on disk
-	index  int64 // the same
+	opened  time.Duration
+	settled time.Duration // after that, what is done in the background
+	rest    footprint
+	log     int64 // bytes on disk
+	index   int64 // the same
 }
 
-// reopen starts the node, looks at it when it rests, and leaves it open.
+// reopen starts the node, looks at it when it is at rest, and leaves it open.
 func (b *collectionsBench) reopen(ctx context.Context) (s state, err error) {
 	start := time.Now()
 	if b.rig, err = openRig(context.WithoutCancel(ctx), b.place.path("data")); err != nil {
 		return s, err
 	}
 	s.opened = time.Since(start)
+	s.settled = settle(ctx)
 	s.rest = rest()
 	if s.log, err = diskBytes(filepath.Join(b.rig.dir, "log")); err != nil {
 		return s, err

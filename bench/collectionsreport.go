@@ -68,6 +68,7 @@ func (b *collectionsBench) report(pairs rounds, empty, full, bare state) *Report
 	}
 	r.Counts.add("collections", float64(b.made))
 	r.Counts.add("restart_ms_before", micros(empty.opened)/1e3)
+	r.Counts.add("settled_ms_after", micros(full.settled)/1e3)
 	r.Counts.add("goroutines_before", float64(empty.rest.goroutines))
 	r.Counts.add("goroutines_after", float64(full.rest.goroutines))
 	r.Counts.add("rss_before", float64(empty.rest.resident))

@@ -1,12 +1,14 @@
 package bench
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // footprint is what the process holds when it rests.
@@ -15,6 +17,35 @@ type footprint struct {
 	resident   int64 // bytes in memory, files mapped included; 0 if not known
 	anonymous  int64 // of these, without those files; 0 if not known
 	goroutines int
+}
+
+// How settle finds that nothing goes on: in one look's time hardly anything is
+// allocated. It does not wait for longer than maxSettle.
+const (
+	settleLook  = 100 * time.Millisecond
+	settleBytes = 256 << 10
+	maxSettle   = time.Minute
+)
+
+// settle waits until what a start does in the background is over, and tells how
+// long it waited.
+func settle(ctx context.Context) time.Duration {
+	start := time.Now()
+	var before, m runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for time.Since(start) < maxSettle {
+		select {
+		case <-ctx.Done():
+			return time.Since(start)
+		case <-time.After(settleLook):
+		}
+		runtime.ReadMemStats(&m)
+		if m.TotalAlloc-before.TotalAlloc < settleBytes {
+			break
+		}
+		before = m
+	}
+	return time.Since(start)
 }
 
 // rest collects garbage, gives it back, and looks.
