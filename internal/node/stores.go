@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/trinedb/trine/internal/blob"
+	"github.com/trinedb/trine/internal/blob/count"
 	"github.com/trinedb/trine/internal/blob/hedge"
 	"github.com/trinedb/trine/internal/blob/s3"
 	"github.com/trinedb/trine/lakehouse"
@@ -81,8 +82,9 @@ func (s *stores) openLog(ctx context.Context, o Options) error {
 			return err
 		}
 		s.closers = append(s.closers, dir.Close)
-		s.chunks, s.suits = dir, paceDisk
-		return nil
+		s.suits = paceDisk
+		s.chunks, err = counted("log", dir, o)
+		return err
 	}
 	store, config, err := s.openS3(ctx, o, o.Store, "log")
 	if err != nil {
@@ -92,11 +94,27 @@ func (s *stores) openLog(ctx context.Context, o Options) error {
 	if config.Express {
 		s.suits = paceExpress
 	}
+	below, err := counted("log", store, o)
+	if err != nil {
+		return err
+	}
 	// A chunk may be sent twice: its id tells its copies from another's chunk.
-	if s.chunks, err = hedge.New(store, hedge.Options{Registerer: o.Registerer}); err != nil {
+	if s.chunks, err = hedge.New(below, hedge.Options{Registerer: o.Registerer}); err != nil {
 		return fmt.Errorf("store %s: %w", config, err)
 	}
 	return nil
+}
+
+// counted counts the requests and bytes of a store; nothing is free on S3.
+func counted(name string, s count.Counted, o Options) (*count.Store, error) {
+	c := count.Around(name, s)
+	if o.Registerer == nil {
+		return c, nil
+	}
+	if err := o.Registerer.Register(c); err != nil {
+		return nil, fmt.Errorf("count requests of %s: %w", name, err)
+	}
+	return c, nil
 }
 
 func (s *stores) openLake(ctx context.Context, o Options) error {
@@ -112,15 +130,17 @@ func (s *stores) openLake(ctx context.Context, o Options) error {
 			return err
 		}
 		s.closers = append(s.closers, dir.Close)
-		s.objects, s.baseURI = dir, "file://"+root
-		return nil
+		s.baseURI = "file://" + root
+		s.objects, err = counted("lake", dir, o)
+		return err
 	}
 	store, config, err := s.openS3(ctx, o, url, "lake")
 	if err != nil {
 		return err
 	}
-	s.objects, s.baseURI, s.engine = store, config.BaseURI(), engineProperties(config)
-	return nil
+	s.baseURI, s.engine = config.BaseURI(), engineProperties(config)
+	s.objects, err = counted("lake", store, o)
+	return err
 }
 
 // openS3 opens the store below a folder of what url names.
