@@ -12,7 +12,7 @@ import (
 // building is a chunk on its way: filled by the writer, then encoded, then put.
 type building struct {
 	number  uint64
-	run     uint64 // what the putter stops at after a failure
+	run     uint64 // what the pipeline skips after a failure
 	bytes   int64
 	groups  []schema.Group
 	where   map[schema.Instance]int // in groups
@@ -25,6 +25,9 @@ type building struct {
 	data   []byte
 	put    time.Duration
 	err    error
+	done   bool    // guarded by the pipeline's mutex
+	told   bool    // that the outcome is unknown
+	doubts []doubt // of batches that were told that their outcome is unknown
 }
 
 // rider is a batch without records, or refused: it is answered when what it was

@@ -20,7 +20,7 @@ import (
 // Channel is an open channel, owned by this process until another takes it
 // over or it is closed. It is safe for concurrent use.
 //
-// One goroutine, the writer, sequences batches and decides about chunks; two
+// One goroutine, the writer, sequences batches and decides about chunks; a few
 // more encode and store them. What readers and senders share with it is guarded
 // by mu.
 type Channel struct {
@@ -46,8 +46,10 @@ type Channel struct {
 
 	unapplied atomic.Int64 // bytes in memory; changed under mu
 
-	ownMu sync.Mutex // never held during I/O
-	own   ownership
+	heading chan struct{} // holds a token while somebody changes the head
+	ownMu   sync.Mutex    // never held during I/O
+	own     ownership
+	epochs  epochs
 
 	mu      sync.RWMutex
 	durable uint64
@@ -56,7 +58,6 @@ type Channel struct {
 	tail    tail
 	seqs    seqs
 	dedup   map[schema.DedupKey]*dedupEntry
-	void    map[uint64]struct{} // chunks that a fenced writer added
 }
 
 // maxQueue is how many batches wait for the writer; more wait in Append.
@@ -94,10 +95,9 @@ func newChannel(o Options) (*Channel, error) {
 	c := &Channel{
 		o: o, claim: hex.EncodeToString(claim[:]), dec: dec, metrics: newMetrics(o), cache: cache{limit: o.CacheBytes},
 		in: make(chan *pending, maxQueue), room: semaphore.NewWeighted(o.MaxPendingBytes), wake: make(chan struct{}, 1),
-		closing: make(chan struct{}), exited: make(chan struct{}), moved: make(chan struct{}),
+		heading: make(chan struct{}, 1), closing: make(chan struct{}), exited: make(chan struct{}), moved: make(chan struct{}),
 		seqs:   seqs{state: o.State, entries: map[schema.Instance]*seqEntry{}},
 		dedup:  map[schema.DedupKey]*dedupEntry{},
-		void:   map[uint64]struct{}{},
 		cancel: func() {},
 	}
 	rand.Read(c.nonce[:])
@@ -117,8 +117,8 @@ func (c *Channel) start(ctx context.Context) error {
 	// The writer outlives ctx, which is that of opening.
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	c.cancel = cancel
-	c.o.Logger.Info("channel is open", "channel", c.o.Channel, "epoch", own.head.Epoch, "position", c.at(own.fence).String())
-	return c.startWriter(run, own.fence+1, own.timeMicros)
+	c.o.Logger.Info("channel is open", "channel", c.o.Channel, "epoch", own.head.Epoch, "position", c.at(own.last).String())
+	return c.startWriter(run, own.last+1, own.timeMicros)
 }
 
 // replay brings index and memory up to the fence.
@@ -133,7 +133,7 @@ func (c *Channel) replay(ctx context.Context, own ownership) error {
 		return fmt.Errorf("index has applied %v, the log begins after %d: %w", from, own.head.Floor, schema.ErrTrimmed)
 	}
 	c.applied, c.durable = from.Chunk, from.Chunk
-	return c.scan(ctx, from.Chunk+1, own.fence, func(ck *schema.Chunk) error {
+	return c.scan(ctx, from.Chunk+1, own.last, func(ck *schema.Chunk) error {
 		if c.o.CatchUp != nil {
 			if err := c.o.CatchUp(ctx, ck); err != nil {
 				return fmt.Errorf("catch up with chunk %v: %w", ck.Position, err)

@@ -13,7 +13,10 @@
 // The bytes are specified in docs/format/chunk.md and docs/format/head.md,
 // chunks are encoded and decoded by the package chunk below this one.
 //
-// Caveats: one chunk is at the store at a time while the next is filled and
-// encoded, so throughput is MaxChunkBytes per PUT. Records handed to Append are
+// Several chunks are at the store at a time; batches are acknowledged in order,
+// each when all before it are durable.
+//
+// Caveats: a chunk that fails takes those behind it along, also what the store
+// has of them. Records handed to Append are
 // kept by reference, in memory, until they are applied and have left the tail.
 package log

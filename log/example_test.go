@@ -41,6 +41,6 @@ func Example() {
 		}
 	}
 	// Output:
-	// durable at 0-2
+	// durable at 0-5
 	// seq 0: a row
 }

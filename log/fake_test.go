@@ -168,5 +168,5 @@ func (x *fakeIndex) catchUp(_ context.Context, c *schema.Chunk) error {
 }
 
 func (x *fakeIndex) options(s log.ChunkStore) log.Options {
-	return log.Options{Store: s, WriterID: "test", State: x, Stager: x, Applied: x.applied}
+	return log.Options{Store: s, WriterID: "test", InFlight: 1, State: x, Stager: x, Applied: x.applied}
 }

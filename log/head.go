@@ -24,10 +24,11 @@ type head struct {
 	Claim      string       `json:"claim"`
 	Floor      uint64       `json:"floor"`
 	Hint       uint64       `json:"hint"`
+	InFlight   int          `json:"in_flight,omitempty"` // in format 1: always 1
 }
 
 const (
-	headFormat   = 1
+	headFormat   = 2
 	maxHeadBytes = 4096
 )
 
@@ -63,21 +64,25 @@ func decodeHead(name string, channel uint32, data []byte) (head, error) {
 	if err := d.Decode(&h); err != nil || d.InputOffset() != int64(len(line)) {
 		return bad("%v", err)
 	}
+	if h.Format == 1 && h.InFlight == 0 {
+		h.Format, h.InFlight = headFormat, 1
+	}
 	if h.Format != headFormat {
 		return head{}, fmt.Errorf("head %s: format %d: %w", name, h.Format, schema.ErrUnsupported)
 	}
-	if h.Channel != channel || h.Epoch == 0 || h.Hint < h.Floor {
-		return bad("it is of channel %d, epoch %d, floor %d, hint %d", h.Channel, h.Epoch, h.Floor, h.Hint)
+	if h.Channel != channel || h.Epoch == 0 || h.Hint < h.Floor || h.InFlight < 1 || h.InFlight > MaxInFlight {
+		return bad("it is of channel %d, epoch %d, floor %d, hint %d, %d in flight", h.Channel, h.Epoch, h.Floor, h.Hint, h.InFlight)
 	}
 	return h, nil
 }
 
-// readHead reads the channel's head; a channel without one has epoch 0.
+// readHead reads the channel's head; a channel without one has epoch 0, and who
+// had how many in flight is not known.
 func readHead(ctx context.Context, s HeadStore, channel uint32) (head, blob.Version, error) {
 	name := chunk.HeadName(channel)
 	data, v, err := s.Read(ctx, name)
 	if errors.Is(err, blob.ErrNotFound) {
-		return head{Format: headFormat, Channel: channel}, blob.Absent, nil
+		return head{Format: headFormat, Channel: channel, InFlight: MaxInFlight}, blob.Absent, nil
 	}
 	if err != nil {
 		return head{}, blob.Absent, fmt.Errorf("read head: %w", err)

@@ -36,9 +36,15 @@ type Options struct {
 	MaxChunkBytes int
 	// Linger is the longest that a chunk waits for company when the store is
 	// free, which it does only if company is to be expected: else it closes at
-	// once. While the store is busy, a chunk of a quarter of MaxChunkBytes
-	// closes after Linger, to be encoded meanwhile. Default 1 ms.
+	// once. While the store is busy a chunk closes after Linger if one more may
+	// be in flight; if not, one of a quarter of MaxChunkBytes does, to be encoded
+	// meanwhile. Default 1 ms.
 	Linger time.Duration
+	// InFlight is W of the ownership protocol: how many chunks may be at the
+	// store at a time. The head records it, since a take-over fences as many.
+	// At most MaxInFlight. Default 4: on a disk the fsyncs of several chunks
+	// share commits of the file system's journal.
+	InFlight int
 	// MaxPendingBytes bounds what was handed to Append and is not durable;
 	// beyond it Append waits. Default 128 MiB.
 	MaxPendingBytes int64
@@ -60,10 +66,9 @@ type Options struct {
 	Now        func() time.Time      // commit times; default time.Now
 }
 
-// inFlight is W of the ownership protocol: how many numbers a writer may have
-// under way at the store at once, one number for all writers of all versions
-// that share a channel, because a take-over fences that many.
-const inFlight = 1
+// MaxInFlight is the most that Options.InFlight may be, so that a reader knows
+// how far from a fence a void chunk can lie.
+const MaxInFlight = 16
 
 // maxAppendBytes is the largest batch, in memory; with it a chunk stays well
 // under the limits of its format.
@@ -76,6 +81,8 @@ func (o Options) Validate() error {
 		return fmt.Errorf("log options: Store is missing: %w", schema.ErrInvalid)
 	case o.MaxChunkBytes < 0 || o.MaxChunkBytes > maxAppendBytes:
 		return fmt.Errorf("log options: MaxChunkBytes %d: want at most %d: %w", o.MaxChunkBytes, maxAppendBytes, schema.ErrInvalid)
+	case o.InFlight < 0 || o.InFlight > MaxInFlight:
+		return fmt.Errorf("log options: InFlight %d: want at most %d: %w", o.InFlight, MaxInFlight, schema.ErrInvalid)
 	case o.Linger < 0, o.MaxPendingBytes < 0, o.MaxUnappliedBytes < 0, o.TailBytes < 0, o.CacheBytes < 0:
 		return fmt.Errorf("log options: negative limit: %w", schema.ErrInvalid)
 	case o.CatchUp != nil && o.State == nil:
@@ -99,6 +106,7 @@ func checkWriterID(id string) error {
 func (o Options) withDefaults() Options {
 	o.MaxChunkBytes = cmp.Or(o.MaxChunkBytes, 1<<20)
 	o.Linger = cmp.Or(o.Linger, time.Millisecond)
+	o.InFlight = cmp.Or(o.InFlight, 4)
 	o.MaxPendingBytes = cmp.Or(o.MaxPendingBytes, 128<<20)
 	o.MaxUnappliedBytes = cmp.Or(o.MaxUnappliedBytes, 256<<20)
 	o.TailBytes = cmp.Or(o.TailBytes, 64<<20)

@@ -15,8 +15,9 @@ import (
 type ownership struct {
 	head       head
 	version    blob.Version
-	fence      uint64 // number of the fence: the last chunk there is
-	timeMicros int64  // of the fence
+	fence      uint64 // number of the fence
+	last       uint64 // number of the last filler: the last chunk there is
+	timeMicros int64  // of that
 }
 
 // maxHeadTries bounds how often a take-over begins anew because the head
@@ -46,6 +47,9 @@ func (c *Channel) takeOver(ctx context.Context, again bool, known uint64) (owner
 		}
 		lost := h.Epoch == 0
 		h.Epoch = max(h.Epoch, least) + 1
+		// Until the fillers are there, what earlier owners may have in flight
+		// counts too: also for whoever comes if we do not get that far.
+		h.InFlight = max(h.InFlight, c.o.InFlight)
 		h.Owner, h.Claim = c.o.WriterID, c.claim
 		v, err = h.swap(ctx, c.o.Store, v)
 		if errors.Is(err, blob.ErrChanged) {
@@ -54,7 +58,7 @@ func (c *Channel) takeOver(ctx context.Context, again bool, known uint64) (owner
 		if err != nil {
 			return ownership{}, err
 		}
-		own, higher, err := c.secure(ctx, ownership{head: h, version: v}, known)
+		own, higher, err := c.secure(ctx, ownership{head: h, version: v}, known, lost)
 		if errors.Is(err, schema.ErrFenced) && lost && higher > 0 {
 			least = higher // the head was lost, the chunks were not
 			continue
@@ -65,8 +69,9 @@ func (c *Channel) takeOver(ctx context.Context, again bool, known uint64) (owner
 }
 
 // secure makes it impossible for earlier owners to add a chunk. When it fails
-// because of a chunk of a higher epoch, it tells that.
-func (c *Channel) secure(ctx context.Context, own ownership, known uint64) (ownership, schema.Epoch, error) {
+// because of a chunk of a higher epoch, it tells that. made says that there was
+// no head.
+func (c *Channel) secure(ctx context.Context, own ownership, known uint64, made bool) (ownership, schema.Epoch, error) {
 	h := own.head
 	p, last, higher, err := c.walk(ctx, h, max(h.Floor, h.Hint, known)+1)
 	if err != nil {
@@ -86,13 +91,35 @@ func (c *Channel) secure(ctx context.Context, own ownership, known uint64) (owne
 		return own, 0, fmt.Errorf("epoch %d is %q's, floor %d: %w", again.Epoch, again.Owner, again.Floor, schema.ErrFenced)
 	}
 	own.version = v
-	for n, i := own.fence, 1; i < inFlight; i++ {
-		if n, own.timeMicros, err = c.occupy(ctx, chunk.Filler, h, n+1, own.timeMicros); err != nil {
+	wide := uint64(h.InFlight)
+	if made && p == 1 {
+		wide = uint64(c.o.InFlight) // a new channel: nobody had it before
+	}
+	own.last = own.fence
+	for own.last < own.fence+wide-1 {
+		if own.last, own.timeMicros, err = c.occupy(ctx, chunk.Filler, h, own.last+1, own.timeMicros); err != nil {
 			return own, 0, err
 		}
-		own.fence = n
 	}
-	return own, 0, nil
+	return c.narrow(ctx, own), 0, nil
+}
+
+// narrow lets the head tell how many chunks this owner has in flight, now that
+// the earlier ones are fenced. Should that fail, the next take-over puts more
+// fillers than it needs to.
+func (c *Channel) narrow(ctx context.Context, own ownership) ownership {
+	h := own.head
+	if h.InFlight == c.o.InFlight {
+		return own
+	}
+	h.InFlight = c.o.InFlight
+	v, err := h.swap(ctx, c.o.Store, own.version)
+	if err != nil {
+		c.o.Logger.Warn("head not updated", "channel", c.o.Channel, "error", err)
+		return own
+	}
+	own.head, own.version = h, v
+	return own
 }
 
 // walk finds the first number, at or after from, that has no chunk, and the
@@ -185,9 +212,10 @@ func (c *Channel) putFence(ctx context.Context, hdr chunk.Header, data []byte) (
 }
 
 // updateHint lets the head tell that chunks up to n are durable. It reports
-// schema.ErrFenced if another owns the channel. One goroutine at a time calls
-// it: the putter, or the writer while there is nothing to put.
+// schema.ErrFenced if another owns the channel.
 func (c *Channel) updateHint(ctx context.Context, n uint64) error {
+	c.heading <- struct{}{}
+	defer func() { <-c.heading }()
 	own := c.owner()
 	for range 2 {
 		if n <= own.head.Hint {

@@ -25,6 +25,13 @@ func (c *Channel) Chunk(ctx context.Context, pos schema.Position) (*schema.Chunk
 	if ck, err = c.load(ctx, pos.Chunk); err != nil {
 		return nil, c.missing(err, pos)
 	}
+	highest, err := c.highest(ctx, pos.Chunk, ck.Epoch, c.durableNumber())
+	if err != nil {
+		return nil, c.missing(err, pos)
+	}
+	if ck.Epoch < highest {
+		ck = hollow(ck)
+	}
 	c.cache.put(pos.Chunk, ck, chunkBytes(ck))
 	return ck, nil
 }
@@ -56,7 +63,7 @@ func (c *Channel) missing(err error, pos schema.Position) error {
 	return fmt.Errorf("chunk %v is missing (%v): %w", pos, err, schema.ErrCorrupt)
 }
 
-// load reads and checks a whole chunk from the store.
+// load reads and checks a whole chunk from the store, also a void one.
 func (c *Channel) load(ctx context.Context, n uint64) (*schema.Chunk, error) {
 	pos := c.at(n)
 	name := chunk.Name(c.o.Channel, pos)
@@ -68,22 +75,12 @@ func (c *Channel) load(ctx context.Context, n uint64) (*schema.Chunk, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.isVoid(n) {
-		return hollow(ck), nil
-	}
 	return ck, nil
 }
 
 // hollow is what readers see of a void chunk.
 func hollow(ck *schema.Chunk) *schema.Chunk {
 	return &schema.Chunk{Position: ck.Position, Epoch: ck.Epoch, TimeMicros: ck.TimeMicros, Bytes: ck.Bytes}
-}
-
-func (c *Channel) isVoid(n uint64) bool {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	_, ok := c.void[n]
-	return ok
 }
 
 // Group reads one collection's group of a durable chunk, and its commit time.
@@ -109,7 +106,12 @@ func (c *Channel) Group(ctx context.Context, pos schema.Position, id schema.Inst
 		return schema.Group{}, 0, c.missing(err, pos)
 	}
 	e, ok := f.Find(id)
-	if !ok || c.isVoid(pos.Chunk) {
+	if !ok {
+		return none()
+	}
+	if highest, err := c.highest(ctx, pos.Chunk, f.Header.Epoch, c.durableNumber()); err != nil {
+		return schema.Group{}, 0, c.missing(err, pos)
+	} else if f.Header.Epoch < highest {
 		return none()
 	}
 	var block []byte
@@ -167,13 +169,9 @@ func (c *Channel) scan(ctx context.Context, from, to uint64, fn func(*schema.Chu
 	if from > to {
 		return nil
 	}
-	highest := schema.Epoch(0)
-	if from > c.floor()+1 {
-		hdr, err := c.header(ctx, from-1)
-		if err != nil {
-			return c.missing(err, c.at(from-1))
-		}
-		highest = hdr.Epoch
+	highest, err := c.highestBefore(ctx, from, to)
+	if err != nil {
+		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	type result struct {
@@ -207,13 +205,11 @@ func (c *Channel) scan(ctx context.Context, from, to uint64, fn func(*schema.Chu
 		if got.err != nil {
 			return c.missing(got.err, c.at(n))
 		}
-		if got.ck.Epoch < highest {
-			c.mu.Lock()
-			c.void[n] = struct{}{}
-			c.mu.Unlock()
+		if highest = max(highest, got.ck.Epoch); got.ck.Epoch < highest {
 			got.ck = hollow(got.ck)
+		} else {
+			c.epochs.counts(n, highest)
 		}
-		highest = max(highest, got.ck.Epoch)
 		if err := fn(got.ck); err != nil {
 			return err
 		}

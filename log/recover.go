@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/trinedb/trine/internal/blob"
@@ -16,35 +17,44 @@ const (
 	lastRetry  = 5 * time.Second
 )
 
-// recover deals with a chunk that was not stored, or may not have been. The
-// pipeline is empty; all that was sequenced behind the chunk fails with it.
+// recover deals with chunks that were not stored, or may not have been: the
+// pipeline is empty, w.failed is what it gave back from the first failure on.
+//
+// Of what failed with an unknown outcome, and what was stored right behind it,
+// only the store knows. All that lies behind a chunk which certainly was not
+// stored is lost, stored or not: its number stays free until a take-over puts
+// its fence there, and what lies behind the fence is void.
 func (w *writer) recover(ctx context.Context) {
-	first, cause := w.failed[0], w.cause
-	behind := w.failed[1:]
+	chunks, cause := w.failed, w.cause
+	first := chunks[0].number
 	if !w.open.empty() || len(w.open.riders) > 0 {
-		behind = append(behind, w.open)
+		w.open.err = errSkipped
+		chunks = append(chunks, w.open)
 	}
-	pos := w.c.at(first.number)
-	log := w.c.o.Logger.With("channel", w.c.o.Channel, "chunk", pos.String(), "batches", len(first.batches))
-	switch {
-	case errors.Is(cause, errForeign):
+	n := slices.IndexFunc(chunks, certain)
+	if n < 0 {
+		n = len(chunks)
+	}
+	inDoubt, lost := chunks[:n], chunks[n:]
+	pos := w.c.at(first)
+	log := w.c.o.Logger.With("channel", w.c.o.Channel, "chunk", pos.String(), "in_doubt", n, "lost", len(lost))
+	switch i := slices.IndexFunc(chunks, foreign); {
+	case i >= 0:
+		cause = chunks[i].err
 		log.Error("channel was taken over by another writer", "error", cause)
-		w.undo(append([]*building{first}, behind...), fmt.Errorf("store chunk %v: %w: %w", pos, schema.ErrFenced, cause))
+		w.undo(lost, fmt.Errorf("store chunk %v: %w: %w", pos, schema.ErrFenced, cause))
 		w.fence(cause)
-	case blob.NoEffect(cause), errors.Is(cause, schema.ErrTooLarge):
+		w.leave(inDoubt, fmt.Errorf("store chunk %v: %w: %v", pos, schema.ErrUnknownOutcome, cause))
+	case n == 0 && !slices.ContainsFunc(lost, traced):
 		log.Warn("chunk not stored", "error", cause)
-		w.undo(append([]*building{first}, behind...), fmt.Errorf("store chunk %v: %w", pos, cause))
+		w.undo(lost, fmt.Errorf("store chunk %v: %w", pos, cause))
 	default:
-		log.Warn("outcome of a chunk is unknown", "error", cause)
-		w.undo(behind, fmt.Errorf("outcome of chunk %v before it is unknown: %w: %w", pos, schema.ErrUnavailable, cause))
-		w.findOut(ctx, first, cause)
+		log.Warn("outcome of chunks is unknown", "error", cause)
+		w.undo(lost, fmt.Errorf("chunk %v before it was not stored, or perhaps not: %w: %w", pos, schema.ErrUnavailable, cause))
+		w.findOut(ctx, first, inDoubt, cause)
 	}
 	w.run++
-	next := first.number
-	if w.c.durableNumber() >= next {
-		next = w.c.durableNumber() + 1
-	}
-	w.open = &building{number: next, run: w.run}
+	w.open = &building{number: max(first, w.c.durableNumber()+1), run: w.run}
 	w.linger.Stop()
 	w.lingered = false
 	w.failing, w.failed, w.cause = false, nil, nil
@@ -53,6 +63,17 @@ func (w *writer) recover(ctx context.Context) {
 		w.accept(p)
 	}
 }
+
+// certain reports whether a chunk was not stored and never will be.
+func certain(b *building) bool {
+	return b.err != nil && (blob.NoEffect(b.err) || errors.Is(b.err, schema.ErrTooLarge) || errors.Is(b.err, errSkipped) || foreign(b))
+}
+
+// foreign reports whether another writer has the chunk's number.
+func foreign(b *building) bool { return errors.Is(b.err, errForeign) }
+
+// traced reports whether the store has the chunk, or may come to have it.
+func traced(b *building) bool { return !certain(b) }
 
 // undo takes back what was sequenced into chunks that will never be stored, and
 // tells their batches.
@@ -104,109 +125,131 @@ func (w *writer) fence(cause error) {
 	w.c.refuse(fmt.Errorf("%w: %v", schema.ErrFenced, cause))
 }
 
-// findOut takes the channel over anew, which settles whether first was stored.
-// If that works at once, its batches get their true outcome; otherwise they are
-// told that it is unknown, and it is tried until it works.
-func (w *writer) findOut(ctx context.Context, first *building, cause error) {
-	var doubts []doubt
-	told := false
-	tell := func(err error) {
-		if !told {
-			told = true
-			doubts = w.tellUnknown(first, err)
-		}
-	}
+// findOut takes the channel over anew, which settles which of the chunks in
+// doubt, from number first on, were stored. If that works at once, their batches
+// get their true outcome; otherwise they are told that it is unknown, and it is
+// tried until it works.
+func (w *writer) findOut(ctx context.Context, first uint64, inDoubt []*building, cause error) {
 	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
-		landed, err := w.retake(ctx, first)
+		landed, err := w.retake(ctx, first, inDoubt)
 		if err == nil {
-			w.settle(first, landed, told, doubts, cause)
+			w.settle(inDoubt, landed, cause)
 			return
 		}
-		tell(fmt.Errorf("store chunk %v: %w: %v; %v", w.c.at(first.number), schema.ErrUnknownOutcome, cause, err))
-		if errors.Is(err, schema.ErrFenced) || !w.pause(ctx, wait) {
-			if errors.Is(err, schema.ErrFenced) {
-				w.fence(err)
-			} else {
-				w.fenced = true // closing: nothing may follow a chunk in doubt
-				w.c.refuse(fmt.Errorf("outcome of chunk %v is unknown: %w", w.c.at(first.number), schema.ErrClosed))
-			}
-			w.rollback([]*building{first}) // the next owner decides; here it is not seen
-			w.c.resolve(doubts, nil, fmt.Errorf("store chunk %v: %w", w.c.at(first.number), schema.ErrUnknownOutcome))
-			return
+		unknown := fmt.Errorf("store chunk %v: %w: %v; %v", w.c.at(first), schema.ErrUnknownOutcome, cause, err)
+		for _, b := range inDoubt {
+			w.tellUnknown(b, unknown)
 		}
 		w.c.o.Logger.Warn("channel not yet taken over anew", "channel", w.c.o.Channel, "error", err)
+		if errors.Is(err, schema.ErrFenced) {
+			w.fence(err)
+			w.leave(inDoubt, unknown)
+			return
+		}
+		if !w.pause(ctx, wait) {
+			w.fenced = true // closing: nothing may follow a chunk in doubt
+			w.c.refuse(fmt.Errorf("outcome of chunk %v is unknown: %w", w.c.at(first), schema.ErrClosed))
+			w.leave(inDoubt, unknown)
+			return
+		}
 	}
 }
 
-// tellUnknown answers the batches of a chunk in doubt, and keeps their keys so
-// that retries wait until the doubt is over.
-func (w *writer) tellUnknown(b *building, err error) []doubt {
-	var doubts []doubt
+// leave gives up finding out about chunks: the next owner decides, and here they
+// are not seen.
+func (w *writer) leave(inDoubt []*building, err error) {
+	if len(inDoubt) == 0 {
+		return
+	}
+	w.rollback(inDoubt)
+	for _, b := range inDoubt {
+		w.tellUnknown(b, err)
+		w.c.resolve(b.doubts, nil, err)
+	}
+}
+
+// tellUnknown answers the batches of a chunk in doubt, if that was not done, and
+// keeps their keys so that retries wait until the doubt is over.
+func (w *writer) tellUnknown(b *building, err error) {
 	for _, p := range b.batches {
 		if p.dedup != nil {
 			w.c.mu.Lock()
-			doubts = append(doubts, w.c.doubtLocked(p))
+			b.doubts = append(b.doubts, w.c.doubtLocked(p))
 			w.c.mu.Unlock()
 		}
 		w.c.finish(p, Ack{}, err)
 	}
+	b.told = true
 	b.batches = nil
 	w.strand(b, err)
-	return doubts
 }
 
-// settle ends the doubt about a chunk.
-func (w *writer) settle(first *building, landed, told bool, doubts []doubt, cause error) {
-	switch {
-	case landed: // published by retake
-		w.c.resolve(doubts, first.chunk, nil)
-	case told:
-		w.c.resolve(doubts, nil, nil)
-	default:
-		err := fmt.Errorf("store chunk %v: %w: %w", w.c.at(first.number), schema.ErrUnavailable, cause)
-		for _, p := range first.batches {
+// settle ends the doubt about chunks, of which the first ones landed; these
+// retake has published.
+func (w *writer) settle(inDoubt []*building, landed int, cause error) {
+	for _, b := range inDoubt[:landed] {
+		w.c.resolve(b.doubts, b.chunk, nil)
+	}
+	for _, b := range inDoubt[landed:] {
+		w.c.resolve(b.doubts, nil, nil)
+		err := fmt.Errorf("store chunk %v: %w: %w", w.c.at(b.number), schema.ErrUnavailable, cause)
+		for _, p := range b.batches {
 			w.c.finish(p, Ack{}, err)
 		}
-		w.strand(first, err)
+		w.strand(b, err)
 	}
 }
 
-// retake takes the channel over anew and publishes what it finds from first on.
-// It reports whether that begins with first.
-func (w *writer) retake(ctx context.Context, first *building) (landed bool, err error) {
+// retake takes the channel over anew and publishes what it finds from number
+// first on. It tells how many of the chunks in doubt, which begin there, that
+// begins with.
+func (w *writer) retake(ctx context.Context, first uint64, inDoubt []*building) (landed int, err error) {
 	c := w.c
-	own, err := c.takeOver(ctx, true, c.durableNumber())
+	own, err := c.retake(ctx)
 	if err != nil {
-		return false, fmt.Errorf("take the channel over anew: %w", err)
+		return 0, fmt.Errorf("take the channel over anew: %w", err)
 	}
-	var found []*schema.Chunk
-	for n := first.number; n <= own.fence; n++ {
+	n := first
+	for ; landed < len(inDoubt) && n <= own.last; landed, n = landed+1, n+1 {
 		hdr, err := c.header(ctx, n)
 		if err != nil {
-			return false, err
+			return 0, err
 		}
-		if n == first.number && hdr.PutID == first.header.PutID {
-			landed = true
-			continue
+		if hdr.PutID != inDoubt[landed].header.PutID {
+			break
 		}
-		ck, err := c.load(ctx, n)
-		if err != nil {
-			return false, err
-		}
-		found = append(found, ck)
 	}
-	c.setOwner(own)
+	var found []*schema.Chunk
+	err = c.scan(ctx, n, own.last, func(ck *schema.Chunk) error {
+		found = append(found, ck)
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
 	w.lastTime = max(w.lastTime, own.timeMicros)
-	if landed {
-		w.publish(first)
-	} else {
-		w.rollback([]*building{first})
+	if gone := inDoubt[landed:]; len(gone) > 0 {
+		w.rollback(gone)
+	}
+	for _, b := range inDoubt[:landed] {
+		w.publish(b)
 	}
 	for _, ck := range found {
 		c.o.Stager.Publish(ck)
 		c.commit(ck)
 	}
 	return landed, nil
+}
+
+// retake takes over a channel that this writer owned before.
+func (c *Channel) retake(ctx context.Context) (ownership, error) {
+	c.heading <- struct{}{}
+	defer func() { <-c.heading }()
+	own, err := c.takeOver(ctx, true, c.durableNumber())
+	if err == nil {
+		c.setOwner(own)
+	}
+	return own, err
 }
 
 // pause waits for the next attempt, refusing what comes meanwhile. It reports
@@ -236,7 +279,7 @@ func (w *writer) pause(ctx context.Context, d time.Duration) bool {
 
 func (w *writer) turnAway(p *pending) {
 	if p.state.CompareAndSwap(queued, taken) {
-		w.c.finish(p, Ack{}, fmt.Errorf("the channel is finding out what became of a chunk: %w", schema.ErrUnavailable))
+		w.c.finish(p, Ack{}, fmt.Errorf("the channel is finding out what became of a chunk: %w (%v)", schema.ErrUnavailable, w.cause))
 	}
 }
 

@@ -51,6 +51,7 @@ func (s *lockedSource) Uint64() uint64 {
 // simOptions are small, so that a short run meets every limit.
 func simOptions(x *fakeIndex, s log.ChunkStore, r *rand.Rand) log.Options {
 	o := x.options(s)
+	o.InFlight = 1 + r.IntN(5) // writers of one channel may differ in it
 	o.MaxChunkBytes = 1 << (6 + r.IntN(6))
 	o.MaxPendingBytes = 1 << (9 + r.IntN(4))
 	o.TailBytes = 1 + int64(r.IntN(2))<<10

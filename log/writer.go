@@ -145,13 +145,13 @@ func (w *writer) seal() {
 func (w *writer) sealReason() string {
 	big := w.held != nil || w.open.bytes >= int64(w.c.o.MaxChunkBytes)
 	switch {
-	case w.failing, w.open.empty(), len(w.flying) >= depth:
+	case w.failing, w.open.empty(), len(w.flying) >= w.pipe.depth():
 		return ""
 	case big:
 		return "size"
 	case len(w.flying) == 0 && (w.closing || !w.gather.waiting(len(w.open.batches))):
 		return "idle"
-	case w.lingered && (len(w.flying) == 0 || w.open.bytes >= int64(w.c.o.MaxChunkBytes)/aheadFraction):
+	case w.lingered && (len(w.flying) < w.c.o.InFlight || w.open.bytes >= int64(w.c.o.MaxChunkBytes)/aheadFraction):
 		return "linger"
 	default:
 		return ""
@@ -175,7 +175,7 @@ func (w *writer) dispatch(reason string) {
 	w.flying = append(w.flying, b)
 	w.open = &building{number: b.number + 1, run: w.run}
 	w.c.metrics.sealed(reason)
-	w.pipe.sealed <- b // has room for depth
+	w.pipe.submit(b)
 }
 
 // landed deals with a chunk that comes back from the pipeline.
@@ -205,6 +205,7 @@ func (w *writer) publish(b *building) {
 	c := w.c
 	c.o.Stager.Publish(b.chunk)
 	c.commit(b.chunk)
+	c.epochs.counts(b.number, b.chunk.Epoch)
 	c.metrics.stored(b)
 	for _, p := range b.batches {
 		ack := p.ack

@@ -1,0 +1,105 @@
+package log
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/trinedb/trine/internal/blob"
+	"github.com/trinedb/trine/schema"
+)
+
+// epochs remembers up to where chunks of an epoch count: a chunk is void when
+// one below it has a higher epoch, so where one counts, all of its epoch below
+// it do. It is safe for concurrent use.
+type epochs struct {
+	mu    sync.Mutex
+	valid map[schema.Epoch]uint64
+}
+
+// maxEpochs bounds what epochs remembers; what it forgot costs a header.
+const maxEpochs = 4096
+
+// counts notes that chunk n, of epoch e, is not void.
+func (x *epochs) counts(n uint64, e schema.Epoch) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.valid == nil || len(x.valid) >= maxEpochs {
+		x.valid = map[schema.Epoch]uint64{}
+	}
+	x.valid[e] = max(x.valid[e], n)
+}
+
+func (x *epochs) known(n uint64, e schema.Epoch) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return n <= x.valid[e]
+}
+
+// highest is the highest epoch at or below chunk n, which has epoch e and is not
+// above end, the last chunk there is. If it is above e, the chunk is void.
+//
+// A void chunk lies less than MaxInFlight numbers after a fence of a higher
+// epoch, and all that lies MaxInFlight or more after the fence is of that epoch
+// or a higher one. So if the chunk that far after n has epoch e, n counts: one
+// header mostly, and none for what is already known.
+func (c *Channel) highest(ctx context.Context, n uint64, e schema.Epoch, end uint64) (schema.Epoch, error) {
+	if c.epochs.known(n, e) {
+		return e, nil
+	}
+	if far := n + MaxInFlight - 1; far <= end {
+		hdr, err := c.header(ctx, far)
+		if err != nil {
+			return 0, err
+		}
+		if hdr.Epoch == e {
+			c.epochs.counts(n, e)
+			return e, nil
+		}
+	}
+	highest, err := c.highestOf(ctx, n)
+	if err != nil {
+		return 0, err
+	}
+	if highest <= e {
+		c.epochs.counts(n, e)
+	}
+	return max(highest, e), nil
+}
+
+// highestOf is the highest epoch of the MaxInFlight-1 chunks below n that are
+// still there; fences always are.
+func (c *Channel) highestOf(ctx context.Context, n uint64) (highest schema.Epoch, err error) {
+	for m := n - 1; m > 0 && m+MaxInFlight > n; m-- {
+		hdr, err := c.header(ctx, m)
+		if errors.Is(err, blob.ErrNotFound) && m <= c.floor() {
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		highest = max(highest, hdr.Epoch)
+	}
+	return highest, nil
+}
+
+// highestBefore is the highest epoch below chunk n. The last chunk there is is
+// end.
+func (c *Channel) highestBefore(ctx context.Context, n, end uint64) (schema.Epoch, error) {
+	if n <= 1 {
+		return 0, nil
+	}
+	hdr, err := c.header(ctx, n-1)
+	switch {
+	case err == nil:
+		highest, err := c.highest(ctx, n-1, hdr.Epoch, end)
+		if err != nil {
+			err = c.missing(err, c.at(n-1))
+		}
+		return highest, err
+	case errors.Is(err, blob.ErrNotFound) && n-1 <= c.floor():
+		return c.highestOf(ctx, n)
+	default:
+		return 0, c.missing(err, c.at(n-1))
+	}
+}

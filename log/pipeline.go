@@ -1,0 +1,184 @@
+package log
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/trinedb/trine/internal/blob"
+	"github.com/trinedb/trine/log/chunk"
+	"github.com/trinedb/trine/schema"
+)
+
+var (
+	errSkipped = errors.New("a chunk before it failed") // it was not given to the store
+	errForeign = errors.New("another writer's chunk is at our number")
+)
+
+// pipeline encodes and puts sealed chunks, several at a time, and gives them
+// back with their outcome in the order of their numbers. After a failure it
+// skips the chunks behind of the same run that are not at the store yet.
+//
+// The window: a chunk is put only when all chunks InFlight or more numbers
+// before it are stored. A take-over relies on that; see docs/format/head.md.
+type pipeline struct {
+	c       *Channel
+	sealed  chan *building // bounded by depth, which the writer counts
+	results chan *building // bounded by depth
+	buffers chan []byte    // of encoded chunks, to use again
+	wg      sync.WaitGroup
+
+	mu     sync.Mutex
+	moved  sync.Cond   // the window moved, or something failed
+	order  []*building // not given back yet, by number
+	failed uint64      // the run that failed last
+	from   uint64      // the first number of it that failed
+	fenced bool        // the head belongs to another
+}
+
+// depth is how many chunks the pipeline holds: those at the store, one ahead.
+func (p *pipeline) depth() int { return p.c.o.InFlight + 1 }
+
+// keepBuffer is the largest buffer that is used again.
+const keepBuffer = 8 << 20
+
+func startPipeline(ctx context.Context, c *Channel) (*pipeline, error) {
+	p := &pipeline{c: c}
+	n := p.depth()
+	p.sealed, p.results, p.buffers = make(chan *building, n), make(chan *building, n), make(chan []byte, n)
+	p.moved.L = &p.mu
+	encoders := make([]*chunk.Encoder, n)
+	for i := range encoders {
+		var err error
+		if encoders[i], err = chunk.NewEncoder(); err != nil {
+			return nil, err
+		}
+	}
+	for _, enc := range encoders {
+		p.wg.Go(func() { p.work(ctx, enc) })
+	}
+	return p, nil
+}
+
+// submit hands a sealed chunk over; the writer sees to it that there is room.
+func (p *pipeline) submit(b *building) {
+	p.mu.Lock()
+	p.order = append(p.order, b)
+	p.mu.Unlock()
+	p.sealed <- b
+}
+
+// stop ends the pipeline, which must be empty.
+func (p *pipeline) stop() {
+	close(p.sealed)
+	p.wg.Wait()
+}
+
+func (p *pipeline) work(ctx context.Context, enc *chunk.Encoder) {
+	for b := range p.sealed {
+		var buf []byte
+		select {
+		case buf = <-p.buffers:
+		default:
+		}
+		b.data, b.err = enc.Append(buf, b.header, b.chunk.Groups, b.chunk.Answers)
+		b.chunk.Bytes = len(b.data)
+		if b.err = p.turn(b); b.err == nil {
+			start := time.Now()
+			b.err = p.put(ctx, b)
+			b.put = time.Since(start)
+		}
+		if cap(b.data) <= keepBuffer {
+			select {
+			case p.buffers <- b.data:
+			default:
+			}
+		}
+		b.data = nil
+		if n := p.done(b); n > 0 {
+			p.hint(ctx, n)
+		}
+	}
+}
+
+// turn waits until a chunk may be put, or tells why it will not be.
+func (p *pipeline) turn(b *building) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for {
+		switch {
+		case b.err != nil:
+			return b.err
+		case p.fenced:
+			return errForeign
+		case b.run == p.failed && b.number > p.from:
+			return errSkipped
+		case b.number < p.order[0].number+uint64(p.c.o.InFlight):
+			return nil
+		}
+		p.moved.Wait()
+	}
+}
+
+// done gives back b, and those behind that waited for it. It gives a number that
+// the head should tell of, or 0.
+func (p *pipeline) done(b *building) (hint uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	b.done = true
+	if b.err != nil {
+		if p.failed != b.run {
+			p.failed, p.from = b.run, b.number
+		}
+		p.from = min(p.from, b.number)
+	}
+	for len(p.order) > 0 && p.order[0].done {
+		front := p.order[0]
+		p.order = p.order[1:]
+		if front.number%p.c.o.HintEvery == 0 && (front.run != p.failed || front.number < p.from) {
+			hint = front.number
+		}
+		p.results <- front
+	}
+	p.moved.Broadcast()
+	return hint
+}
+
+// put stores a chunk. An error that is not one of blob.NoEffect's, nor
+// errForeign, leaves the outcome open.
+func (p *pipeline) put(ctx context.Context, b *building) error {
+	c := p.c
+	err := c.o.Store.PutIfAbsent(ctx, chunk.Name(c.o.Channel, b.header.Position), b.data)
+	if !errors.Is(err, blob.ErrExists) {
+		return err
+	}
+	// A store may have tried more than once.
+	occupant, herr := c.header(ctx, b.number)
+	switch {
+	case herr != nil:
+		return fmt.Errorf("who has our number: %v (%v)", herr, err)
+	case occupant.PutID == b.header.PutID:
+		return nil
+	case occupant.Epoch <= b.header.Epoch:
+		// No writer that we fenced can have come here. Taking the channel over
+		// anew finds out what counts.
+		return fmt.Errorf("chunk %v is of epoch %d, writer %q, not above our %d", b.header.Position, occupant.Epoch, occupant.WriterID, b.header.Epoch)
+	}
+	return fmt.Errorf("epoch %d, writer %q: %w", occupant.Epoch, occupant.WriterID, errForeign)
+}
+
+// hint updates the head, and puts nothing more if it belongs to another by now.
+func (p *pipeline) hint(ctx context.Context, n uint64) {
+	err := p.c.updateHint(ctx, n)
+	if err != nil {
+		p.c.o.Logger.Warn("head not updated", "channel", p.c.o.Channel, "chunk", n, "error", err)
+	}
+	if errors.Is(err, schema.ErrFenced) {
+		p.mu.Lock()
+		p.fenced = true
+		p.moved.Broadcast()
+		p.mu.Unlock()
+	}
+}
