@@ -3,9 +3,11 @@ package log_test
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,14 +19,58 @@ import (
 )
 
 // BenchmarkAppend appends records of 1 KiB durably, from a number of senders
-// that each wait for the answer. In the same run the same bytes are appended to
-// one file with a write and an fsync for each chunk that the log made; the
-// metric x-bare is how many times as long the log took.
+// that each wait for the answer. In the same run the same bytes are written
+// twice more, in as many parts as the log made chunks of them: appended to one
+// file with a write and an fsync each, and as a file each, by write, fsync, link
+// and fsync of the folder. The metrics x-append and x-files are how many times as
+// long the log took.
 func BenchmarkAppend(b *testing.B) {
 	for _, senders := range []int{1, 16, 256, 2048} {
-		b.Run(fmt.Sprintf("senders=%d", senders), func(b *testing.B) { benchAppend(b, senders, 1) })
+		b.Run(fmt.Sprintf("senders=%d", senders), func(b *testing.B) { benchAppend(b, log.Options{}, senders, 1) })
 	}
-	b.Run("senders=4,batch=1000", func(b *testing.B) { benchAppend(b, 4, 1000) })
+	b.Run("senders=4,batch=1000", func(b *testing.B) { benchAppend(b, log.Options{}, 4, 1000) })
+}
+
+// BenchmarkAck is what one sender waits for an answer when nothing else goes on,
+// in the middle, beside an fsync of as many bytes appended to a file, and beside
+// a file of its own.
+func BenchmarkAck(b *testing.B) {
+	root := b.TempDir()
+	dir, err := blob.OpenDir(filepath.Join(root, "log"), blob.DirOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer dir.Close()
+	c := open(b, log.Options{Store: dir})
+	done := follow(b, c)
+	row, bare := make([]byte, 1<<20), newBare(b, root)
+	var acks, appended, files []time.Duration
+	for range b.N {
+		start := time.Now()
+		appendAll(b, c, row, 1, 1, 1)
+		acks = append(acks, time.Since(start))
+		appended = append(appended, bare.time(1, 1024, bare.append))
+		files = append(files, bare.time(1, 1024, bare.file))
+	}
+	done()
+	middle := func(all []time.Duration) float64 {
+		slices.Sort(all)
+		return float64(all[len(all)/2].Microseconds())
+	}
+	b.ReportMetric(middle(acks), "ack-p50-µs")
+	b.ReportMetric(middle(appended), "append-p50-µs")
+	b.ReportMetric(middle(files), "file-p50-µs")
+}
+
+// BenchmarkAppendInFlight is BenchmarkAppend by what may be in flight.
+func BenchmarkAppendInFlight(b *testing.B) {
+	for _, w := range []int{1, 2, 4, 8} {
+		for _, load := range [][2]int{{1, 1}, {256, 1}, {2048, 1}, {8, 500}} {
+			b.Run(fmt.Sprintf("w=%d,senders=%d,batch=%d", w, load[0], load[1]), func(b *testing.B) {
+				benchAppend(b, log.Options{InFlight: w}, load[0], load[1])
+			})
+		}
+	}
 }
 
 // BenchmarkAppendMemory is the cost of all but the disk.
@@ -46,27 +92,24 @@ func BenchmarkAppendMemory(b *testing.B) {
 	}
 }
 
-func benchAppend(b *testing.B, senders, perBatch int) {
+func benchAppend(b *testing.B, o log.Options, senders, perBatch int) {
 	root := b.TempDir()
 	dir, err := blob.OpenDir(filepath.Join(root, "log"), blob.DirOptions{})
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer dir.Close()
-	c := open(b, log.Options{Store: dir})
+	o.Store = dir
+	c := open(b, o)
 	done := follow(b, c)
 	rows := make([]byte, 1<<20) // half of it random, so that it shrinks by about half
 	for i := 0; i < len(rows); i += 64 {
 		rand.Read(rows[i : i+32])
 	}
-	file, err := os.Create(filepath.Join(root, "bare"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer file.Close()
+	bare := newBare(b, root)
 	b.SetBytes(int64(1024 * perBatch))
-	// The two take turns, since the disk may be busy with other things.
-	var took, bare time.Duration
+	// They take turns, since the disk may be busy with other things.
+	var took, appended, files time.Duration
 	round := max(senders*4, b.N/16)
 	for left := b.N; left > 0; left -= round {
 		n, before := min(round, left), c.Durable()
@@ -75,10 +118,13 @@ func benchAppend(b *testing.B, senders, perBatch int) {
 		appendAll(b, c, rows, senders, n, perBatch)
 		b.StopTimer()
 		took += time.Since(start)
-		bare += bareLoop(b, file, int(c.Durable().Chunk-before.Chunk), n*perBatch*1024)
+		chunks := int(c.Durable().Chunk - before.Chunk)
+		appended += bare.time(chunks, n*perBatch*1024, bare.append)
+		files += bare.time(chunks, n*perBatch*1024, bare.file)
 	}
 	chunks, bytes := done()
-	b.ReportMetric(took.Seconds()/bare.Seconds(), "x-bare")
+	b.ReportMetric(took.Seconds()/appended.Seconds(), "x-append")
+	b.ReportMetric(took.Seconds()/files.Seconds(), "x-files")
 	b.ReportMetric(float64(b.N*perBatch)/took.Seconds(), "records/s")
 	b.ReportMetric(float64(b.N*perBatch)/float64(chunks), "records/chunk")
 	b.ReportMetric(float64(bytes)/float64(b.N*perBatch*1024), "stored/raw")
@@ -126,18 +172,57 @@ func follow(b *testing.B, c *log.Channel) (done func() (chunks, bytes int)) {
 	}
 }
 
-// bareLoop writes as many bytes with as many fsyncs to one file.
-func bareLoop(b *testing.B, f *os.File, chunks, bytes int) time.Duration {
-	buf := make([]byte, bytes/chunks+1)
-	rand.Read(buf)
+// bare writes to the disk without a log.
+type bare struct {
+	b        *testing.B
+	folder   *os.File
+	appended *os.File
+	files    int
+}
+
+func newBare(b *testing.B, root string) *bare {
+	name := filepath.Join(root, "bare")
+	if err := os.Mkdir(name, 0o755); err != nil {
+		b.Fatal(err)
+	}
+	folder, err := os.Open(name)
+	if err != nil {
+		b.Fatal(err)
+	}
+	file, err := os.Create(filepath.Join(root, "appended"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { folder.Close(); file.Close() })
+	return &bare{b: b, folder: folder, appended: file}
+}
+
+// time writes so many bytes in so many parts.
+func (x *bare) time(parts, bytes int, write func(part []byte) error) time.Duration {
+	part := make([]byte, bytes/parts+1)
+	rand.Read(part)
 	start := time.Now()
-	for range chunks {
-		if _, err := f.Write(buf); err != nil {
-			b.Fatal(err)
-		}
-		if err := f.Sync(); err != nil {
-			b.Fatal(err)
+	for range parts {
+		if err := write(part); err != nil {
+			x.b.Fatal(err)
 		}
 	}
 	return time.Since(start)
+}
+
+func (x *bare) append(part []byte) error {
+	_, err := x.appended.Write(part)
+	return errors.Join(err, x.appended.Sync())
+}
+
+func (x *bare) file(part []byte) error {
+	x.files++
+	name := filepath.Join(x.folder.Name(), fmt.Sprint(x.files))
+	f, err := os.Create(name + ".tmp")
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = f.Write(part)
+	return errors.Join(err, f.Sync(), os.Link(f.Name(), name), x.folder.Sync(), os.Remove(f.Name()))
 }

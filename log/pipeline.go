@@ -36,6 +36,7 @@ type pipeline struct {
 	failed uint64      // the run that failed last
 	from   uint64      // the first number of it that failed
 	fenced bool        // the head belongs to another
+	pace   pace
 }
 
 // depth is how many chunks the pipeline holds: those at the store, one ahead.
@@ -83,8 +84,7 @@ func (p *pipeline) work(ctx context.Context, enc *chunk.Encoder) {
 		case buf = <-p.buffers:
 		default:
 		}
-		b.data, b.err = enc.Append(buf, b.header, b.chunk.Groups, b.chunk.Answers)
-		b.chunk.Bytes = len(b.data)
+		p.encode(enc, b, buf)
 		if b.err = p.turn(b); b.err == nil {
 			start := time.Now()
 			b.err = p.put(ctx, b)
@@ -100,6 +100,22 @@ func (p *pipeline) work(ctx context.Context, enc *chunk.Encoder) {
 		if n := p.done(b); n > 0 {
 			p.hint(ctx, n)
 		}
+	}
+}
+
+// encode encodes a chunk, compressed if that is worth its time.
+func (p *pipeline) encode(enc *chunk.Encoder, b *building, buf []byte) {
+	p.mu.Lock()
+	compress := p.pace.compress(b.bytes)
+	p.mu.Unlock()
+	enc.Compress(compress)
+	start := time.Now()
+	b.data, b.err = enc.Append(buf, b.header, b.chunk.Groups, b.chunk.Answers)
+	b.chunk.Bytes = len(b.data)
+	if compress {
+		p.mu.Lock()
+		p.pace.encoded(b.bytes, time.Since(start))
+		p.mu.Unlock()
 	}
 }
 
@@ -133,6 +149,8 @@ func (p *pipeline) done(b *building) (hint uint64) {
 			p.failed, p.from = b.run, b.number
 		}
 		p.from = min(p.from, b.number)
+	} else {
+		p.pace.stored(b.put)
 	}
 	for len(p.order) > 0 && p.order[0].done {
 		front := p.order[0]

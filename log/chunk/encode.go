@@ -22,6 +22,7 @@ const minCompress = 4096
 
 // Encoder encodes chunks, one at a time. It keeps its working memory.
 type Encoder struct {
+	plain   bool
 	zstd    *zstd.Encoder
 	records []byte // of the group at hand, before compression
 	footer  []byte
@@ -37,6 +38,10 @@ func NewEncoder() (*Encoder, error) {
 	}
 	return &Encoder{zstd: z}, nil
 }
+
+// Compress says whether groups that are worth it are compressed, as they are to
+// begin with.
+func (e *Encoder) Compress(on bool) { e.plain = !on }
 
 // Append encodes a chunk to dst, which must be empty. Groups are sorted by
 // instance, one for each, and none is empty.
@@ -98,7 +103,7 @@ func (e *Encoder) trim() {
 func (e *Encoder) appendBlock(dst []byte, g *schema.Group, before schema.Instance) ([]byte, int) {
 	start := len(dst)
 	codec, raw := codecNone, 0
-	if size := recordsSize(g.Records); size < minCompress {
+	if size := recordsSize(g.Records); size < minCompress || e.plain {
 		dst = appendRecords(dst, g.Records)
 		raw = len(dst) - start
 	} else {
