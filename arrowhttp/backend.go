@@ -56,6 +56,17 @@ type Writer interface {
 	Write(ctx context.Context, req WriteRequest) (WriteResult, error)
 	// WriteMany is Write for one atomic batch over many collections of a tenant.
 	WriteMany(ctx context.Context, req WriteManyRequest) (WriteManyResult, error)
+	// Fence sets a collection's fencing token in order with the writes to it, and
+	// returns once that is durable.
+	Fence(ctx context.Context, req FenceRequest) (schema.Position, error)
+}
+
+// FenceRequest sets a fencing token.
+type FenceRequest struct {
+	Tenant     string
+	Collection string
+	Token      string  // "" is none
+	IfToken    *string // the token until now must be this, or schema.ErrPrecondition
 }
 
 // WriteRequest is one batch for one collection, not yet decoded.
@@ -69,7 +80,10 @@ type WriteRequest struct {
 	Body           io.Reader   // at most Options.MaxBodyBytes; past it, reads fail with schema.ErrTooLarge
 	IdempotencyKey string      // "" is none; at most MaxIdempotencyKeyBytes
 	IfSeq          *schema.Seq // the collection's next seq must be this, or schema.ErrPrecondition
-	SkipBad        bool        // on_error=skip: write the good records, report the bad
+	Fence          string      // "" is none; else the collection's fencing token, or schema.ErrPrecondition
+	Producer       string      // "" is none; else a batch at or below its last ProducerSeq is not written again
+	ProducerSeq    uint64
+	SkipBad        bool // on_error=skip: write the good records, report the bad
 }
 
 // WriteResult is what a durable batch was given.
@@ -77,7 +91,7 @@ type WriteResult struct {
 	FirstSeq schema.Seq // of Count neighbours; means nothing when Count is 0
 	Count    int
 	Position schema.Position
-	Replayed bool               // an earlier batch with the same idempotency key was answered again
+	Replayed bool               // nothing was written: an earlier batch with the same key, or of the producer, was answered again
 	Skipped  schema.FieldErrors // with SkipBad: the records that were not written
 }
 

@@ -50,6 +50,7 @@ type store struct {
 	scanned   int // begun
 	endless   bool
 	closed    chan struct{} // a mark when a scan was closed
+	token     string
 	lastWrite arrowhttp.WriteRequest
 }
 
@@ -153,6 +154,19 @@ func (s *store) bumpLocked() {
 	s.now += 1_000_000
 	close(s.changed)
 	s.changed = make(chan struct{})
+}
+
+func (s *store) Fence(_ context.Context, req arrowhttp.FenceRequest) (schema.Position, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, err := s.table(req.Tenant, req.Collection); err != nil {
+		return schema.Position{}, err
+	}
+	if req.IfToken != nil && *req.IfToken != s.token {
+		return schema.Position{}, fmt.Errorf("the token is %q: %w", s.token, schema.ErrPrecondition)
+	}
+	s.token = req.Token
+	return schema.Position{Generation: 1, Chunk: 9}, nil
 }
 
 // Write takes NDJSON alone.

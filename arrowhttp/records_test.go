@@ -139,6 +139,19 @@ func TestWrite(t *testing.T) {
 	}
 }
 
+func TestFence(t *testing.T) {
+	r := newRig(t)
+	res := r.do("POST", airports+"/fence", `{"token":"a"}`)
+	if res.StatusCode != 200 || res.Header.Get("Trine-Position") != "1-9" {
+		t.Errorf("%s %s", res.Status, res.Header)
+	}
+	wantText(t, "answer", r.text("POST", airports+"/fence", `{"token":"b","if_token":"a"}`), `{"token":"b","position":"1-9"}`)
+	r.text("POST", events+"/records", `{"id":4}`, "Trine-Fence", "b", "Trine-Producer", "p", "Trine-Producer-Seq", "7")
+	if w := r.store.lastWrite; w.Fence != "b" || w.Producer != "p" || w.ProducerSeq != 7 {
+		t.Errorf("the backend was given %+v", w)
+	}
+}
+
 func TestWriteMany(t *testing.T) {
 	r := newRig(t)
 	got := r.text("POST", "/v1/tenants/acme/write", `{"collection":"events","op":"insert","record":{"id":9}}

@@ -28,7 +28,7 @@ func (s *Server) routes() []*route {
 
 		{method: get, pattern: basePath + "/log", handle: getLog,
 			query: []string{"from_seq", "from_time", "tail", "limit", "order", "where", "follow"}},
-		{method: post, pattern: basePath + "/fence", handle: notYet("a fencing token", "send Trine-If-Seq to write only at an expected seq")},
+		{method: post, pattern: basePath + "/fence", handle: setFence},
 		{method: post, pattern: basePath + "/trim", handle: notYet("trimming a log", "set options.log_retention in the collection file")},
 
 		{method: get, pattern: basePath + "/scan", query: scanQuery, handle: scan},

@@ -1,6 +1,7 @@
 package arrowhttp
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -67,7 +68,7 @@ func writeRecords(q *request) error {
 	if req.IfSeq, err = q.ifSeq(); err != nil {
 		return err
 	}
-	if err := q.noProducer(); err != nil {
+	if err := q.guards(&req); err != nil {
 		return err
 	}
 	body := q.body(q.s.opts.MaxBodyBytes)
@@ -118,10 +119,7 @@ func writeMany(q *request) error {
 	if req.IdempotencyKey, err = q.idempotencyKey(); err != nil {
 		return err
 	}
-	if q.r.Header.Get("Trine-If-Seq") != "" {
-		return invalid("header Trine-If-Seq: a seq is of one collection; write to C/records")
-	}
-	if err := q.noProducer(); err != nil {
+	if err := q.noGuards(); err != nil {
 		return err
 	}
 	body := q.body(q.s.opts.MaxBodyBytes)
@@ -194,16 +192,69 @@ func (q *request) ifSeq() (*schema.Seq, error) {
 	return &seq, nil
 }
 
-// noProducer refuses the headers of features to come: a client that sends one
-// counts on its effect.
-func (q *request) noProducer() error {
-	for _, name := range []string{"Trine-Producer", "Trine-Producer-Seq"} {
-		if q.r.Header.Get(name) != "" {
-			return unsupported("header "+name, "send an Idempotency-Key to write a batch once")
-		}
+// guards reads the headers that hold a writer to the collection's guard.
+func (q *request) guards(req *WriteRequest) error {
+	req.Fence, req.Producer = q.r.Header.Get("Trine-Fence"), q.r.Header.Get("Trine-Producer")
+	text := q.r.Header.Get("Trine-Producer-Seq")
+	if (req.Producer == "") != (text == "") {
+		return invalid("headers Trine-Producer and Trine-Producer-Seq: want both or none")
 	}
-	if q.r.Header.Get("Trine-Fence") != "" {
-		return unsupported("header Trine-Fence", "send Trine-If-Seq to write only at an expected seq")
+	if text == "" {
+		return nil
+	}
+	var err error
+	if req.ProducerSeq, err = strconv.ParseUint(text, 10, 63); err != nil {
+		return invalid("header Trine-Producer-Seq: %q is not a whole number from 0", text)
 	}
 	return nil
 }
+
+// noGuards refuses those headers where they cannot be obeyed: a client that
+// sends one counts on its effect.
+func (q *request) noGuards() error {
+	for _, name := range []string{"Trine-If-Seq", "Trine-Fence", "Trine-Producer", "Trine-Producer-Seq"} {
+		if q.r.Header.Get(name) != "" {
+			return invalid("header %s: it is about one collection; write to C/records", name)
+		}
+	}
+	return nil
+}
+
+// fenceBody is the body of a POST C/fence.
+type fenceBody struct {
+	Token   *string `json:"token"`
+	IfToken *string `json:"if_token"`
+}
+
+// fenceAnswer is the answer to it.
+type fenceAnswer struct {
+	Token    string `json:"token"`
+	Position string `json:"position"`
+}
+
+// setFence answers POST C/fence.
+func setFence(q *request) error {
+	tenant, name, err := q.names()
+	if err != nil {
+		return err
+	}
+	body := q.body(maxFenceBytes)
+	dec := json.NewDecoder(body)
+	dec.DisallowUnknownFields()
+	var in fenceBody
+	if err := dec.Decode(&in); err != nil {
+		return body.cause(invalid("body: %v; want {\"token\":…} and perhaps \"if_token\"", err))
+	}
+	if in.Token == nil || dec.More() {
+		return invalid("body: want {\"token\":…} and perhaps \"if_token\"")
+	}
+	pos, err := q.s.backend.Writer.Fence(q.ctx(), FenceRequest{Tenant: tenant, Collection: name, Token: *in.Token, IfToken: in.IfToken})
+	if err != nil {
+		return err
+	}
+	q.setPosition(pos)
+	return q.object(http.StatusOK, fenceAnswer{Token: *in.Token, Position: pos.String()})
+}
+
+// maxFenceBytes bounds the body of a POST C/fence.
+const maxFenceBytes = 4096

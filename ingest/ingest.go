@@ -81,12 +81,20 @@ func (w *Writer) Write(ctx context.Context, r Request) (Result, error) {
 	}
 	d := newDecision(w, []*builder{b}, f)
 	batch.Decide = d.decide()
+	g, err := w.guard(&r, c, &batch)
+	if err != nil {
+		return Result{}, err
+	}
 	ack, err := w.o.Log.Append(ctx, batch)
 	if err != nil {
 		return Result{}, fmt.Errorf("write to %s: %w", c, err)
 	}
 	out := Result{Position: ack.Position, Replayed: ack.Replayed}
-	if len(ack.Groups) > 0 {
+	if g != nil && g.replayed {
+		out.Replayed = true
+		return out, nil
+	}
+	if len(ack.Groups) > 0 && ack.Groups[0].Instance == c.Instance {
 		g := ack.Groups[0]
 		out.FirstSeq, out.LastSeq, out.Count = g.FirstSeq, g.FirstSeq+schema.Seq(max(g.Count, 1)-1), g.Count
 	}

@@ -34,7 +34,7 @@ type answer struct {
 func newStore(cs ...*schema.Collection) *store {
 	s := &store{
 		collections: make(map[string]*schema.Collection), schemas: make(map[schema.SchemaID]*schema.Schema),
-		rows: make(map[schema.Instance]map[string][]byte), next: make(map[schema.Instance]schema.Seq),
+		rows: map[schema.Instance]map[string][]byte{schema.InstanceGuards: {}}, next: make(map[schema.Instance]schema.Seq),
 		answers: make(map[schema.DedupKey]answer),
 	}
 	for _, c := range cs {

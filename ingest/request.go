@@ -34,6 +34,13 @@ type Request struct {
 	IdempotencyKey string
 	// IfSeq, if any, must be the collection's next seq.
 	IfSeq *schema.Seq
+	// Fence, if any, must be the collection's fencing token, or the batch is
+	// refused with a FenceError.
+	Fence string
+	// Producer, if any, names a source that numbers its batches: one whose
+	// ProducerSeq is not above the source's last is acknowledged and not written.
+	Producer    string
+	ProducerSeq uint64
 	// SkipBad writes the good records of a batch that has bad ones.
 	SkipBad bool
 }
@@ -44,7 +51,9 @@ type Result struct {
 	LastSeq  schema.Seq
 	Count    int
 	Position schema.Position
-	Replayed bool // an earlier try with the same key was answered this
+	// Replayed tells that nothing was written: an earlier try with the same key
+	// was answered this, or the producer was at this seq before; then Count is 0.
+	Replayed bool
 
 	Skipped      schema.FieldErrors // what is wrong with records that were left out
 	SkippedCount int                // how many were left out; Skipped may not tell of all

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"cmp"
+	"encoding/binary"
 	"fmt"
 	"strconv"
 	"strings"
@@ -22,9 +23,15 @@ const (
 	InstanceCollections Instance = 1
 	// InstanceSchemas maps a SchemaID to a schema's canonical form.
 	InstanceSchemas Instance = 2
+	// InstanceGuards maps an Instance to what its writers are held to: fencing
+	// token and producers.
+	InstanceGuards Instance = 3
 	// FirstUserInstance is the first instance a user's collection can have.
 	FirstUserInstance Instance = 16
 )
+
+// GuardKey is the key of a collection in InstanceGuards.
+func GuardKey(i Instance) []byte { return binary.BigEndian.AppendUint64([]byte{'g'}, uint64(i)) }
 
 // SchemaID numbers the distinct schemas of a deployment. It prefixes every
 // encoded row, so that a row can be read without knowing its collection.

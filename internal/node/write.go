@@ -75,6 +75,7 @@ func (w writes) Write(ctx context.Context, r arrowhttp.WriteRequest) (arrowhttp.
 		Tenant: r.Tenant, Collection: r.Collection, Op: ingest.Op(r.Op),
 		Format: r.ContentType, Encoding: r.Encoding, Body: r.Body, Size: r.Size,
 		IdempotencyKey: r.IdempotencyKey, IfSeq: r.IfSeq, SkipBad: r.SkipBad,
+		Fence: r.Fence, Producer: r.Producer, ProducerSeq: r.ProducerSeq,
 	})
 	if err != nil {
 		return arrowhttp.WriteResult{}, err
@@ -82,6 +83,10 @@ func (w writes) Write(ctx context.Context, r arrowhttp.WriteRequest) (arrowhttp.
 	return arrowhttp.WriteResult{
 		FirstSeq: res.FirstSeq, Count: res.Count, Position: res.Position, Replayed: res.Replayed, Skipped: res.Skipped,
 	}, nil
+}
+
+func (w writes) Fence(ctx context.Context, r arrowhttp.FenceRequest) (schema.Position, error) {
+	return w.n.Writer.Fence(ctx, ingest.FenceRequest(r))
 }
 
 func (w writes) WriteMany(ctx context.Context, r arrowhttp.WriteManyRequest) (arrowhttp.WriteManyResult, error) {

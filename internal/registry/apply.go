@@ -164,10 +164,13 @@ func (r *Registry) Drop(ctx context.Context, tenant, name string) (*schema.Colle
 		return nil, fmt.Errorf("drop %s: %w", c, err)
 	}
 	key := nameKey(tenant, name)
-	groups := []schema.Group{{Instance: schema.InstanceCollections, Records: []schema.Record{
-		{Op: schema.OpDelete, Key: key},
-		{Op: schema.OpDelete, Key: instanceKey(c.Instance)},
-	}}}
+	groups := []schema.Group{
+		{Instance: schema.InstanceCollections, Records: []schema.Record{
+			{Op: schema.OpDelete, Key: key},
+			{Op: schema.OpDelete, Key: instanceKey(c.Instance)},
+		}},
+		{Instance: schema.InstanceGuards, Records: []schema.Record{{Op: schema.OpDelete, Key: schema.GuardKey(c.Instance)}}},
+	}
 	if err := r.change(ctx, key, nil, groups, seq); err != nil {
 		return nil, fmt.Errorf("drop %s: %w", c, err)
 	}
