@@ -172,6 +172,7 @@ func (n *Node) openChannel(ctx context.Context) (*log.Channel, error) {
 		},
 		MaxChunkBytes: cmp.Or(n.opts.ChunkBytes, n.stores.suits.chunkBytes),
 		Linger:        cmp.Or(n.opts.Linger, n.stores.suits.linger),
+		InFlight:      n.stores.suits.inFlight,
 		HintEvery:     n.stores.suits.hintEvery,
 		Logger:        n.opts.Logger, Registerer: n.opts.Registerer, Now: n.opts.Now,
 	})

@@ -32,14 +32,15 @@ type stores struct {
 type pace struct {
 	linger     time.Duration
 	chunkBytes int
+	inFlight   int    // chunks at the store at a time
 	hintEvery  uint64 // a take-over reads up to so many headers, one by one
 }
 
 // What others measured suits; see docs/storage.md.
 var (
-	paceDisk     = pace{linger: time.Millisecond, chunkBytes: 1 << 20, hintEvery: 1024}
-	paceExpress  = pace{linger: 20 * time.Millisecond, chunkBytes: 1 << 20, hintEvery: 64}
-	paceStandard = pace{linger: 250 * time.Millisecond, chunkBytes: 4 << 20, hintEvery: 64}
+	paceDisk     = pace{linger: time.Millisecond, chunkBytes: 1 << 20, inFlight: 4, hintEvery: 1024}
+	paceExpress  = pace{linger: 20 * time.Millisecond, chunkBytes: 1 << 20, inFlight: 8, hintEvery: 64}
+	paceStandard = pace{linger: 250 * time.Millisecond, chunkBytes: 4 << 20, inFlight: 4, hintEvery: 64}
 )
 
 // localStore is the folder that a store URL means, if it means one: none given
