@@ -67,14 +67,35 @@ func (c *Channel) highest(ctx context.Context, n uint64, e schema.Epoch, end uin
 	return max(highest, e), nil
 }
 
-// highestOf is the highest epoch of the MaxInFlight-1 chunks below n that are
-// still there; fences always are.
-func (c *Channel) highestOf(ctx context.Context, n uint64) (highest schema.Epoch, err error) {
-	for m := n - 1; m > 0 && m+MaxInFlight > n; m-- {
-		hdr, err := c.header(ctx, m)
-		if errors.Is(err, blob.ErrNotFound) && m <= c.floor() {
-			continue
+// highestOf is the highest epoch of the MaxInFlight-1 chunks below n. Of those at
+// or below the floor the head knows it: there, a chunk that was deleted may have
+// left its name to one that came late and counts for nothing.
+func (c *Channel) highestOf(ctx context.Context, n uint64) (schema.Epoch, error) {
+	for h := c.owner().head; ; {
+		highest, err := c.highestAbove(ctx, n, h.Floor)
+		if err != nil && !errors.Is(err, blob.ErrNotFound) {
+			return 0, err
 		}
+		// Only what is above the floor that is read afterwards was there to stay.
+		now, _, herr := readHead(ctx, c.o.Store, c.o.Channel)
+		switch {
+		case herr != nil:
+			return 0, herr
+		case now.Floor != h.Floor:
+			h = now
+		case err != nil:
+			return 0, err
+		case h.Floor+MaxInFlight <= n:
+			return highest, nil
+		default:
+			return max(highest, now.FloorEpoch), nil
+		}
+	}
+}
+
+func (c *Channel) highestAbove(ctx context.Context, n, floor uint64) (highest schema.Epoch, err error) {
+	for m := n - 1; m > floor && m+MaxInFlight > n; m-- {
+		hdr, err := c.header(ctx, m)
 		if err != nil {
 			return 0, err
 		}
@@ -89,17 +110,16 @@ func (c *Channel) highestBefore(ctx context.Context, n, end uint64) (schema.Epoc
 	if n <= 1 {
 		return 0, nil
 	}
-	hdr, err := c.header(ctx, n-1)
-	switch {
-	case err == nil:
-		highest, err := c.highest(ctx, n-1, hdr.Epoch, end)
-		if err != nil {
-			err = c.missing(err, c.at(n-1))
-		}
-		return highest, err
-	case errors.Is(err, blob.ErrNotFound) && n-1 <= c.floor():
+	if n-1 <= c.floor() {
 		return c.highestOf(ctx, n)
-	default:
+	}
+	hdr, err := c.header(ctx, n-1)
+	if err != nil {
 		return 0, c.missing(err, c.at(n-1))
 	}
+	highest, err := c.highest(ctx, n-1, hdr.Epoch, end)
+	if err != nil {
+		err = c.missing(err, c.at(n-1))
+	}
+	return highest, err
 }

@@ -3,6 +3,7 @@ package log_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 
@@ -19,6 +20,8 @@ type fakeIndex struct {
 	applied schema.Position
 	next    map[schema.Instance]schema.Seq
 	answers map[schema.DedupKey]schema.Answer
+	epoch   schema.Epoch // the highest
+	rows    map[schema.Instance][]string
 
 	staged    []stagedGroup
 	published []*schema.Chunk // not applied yet
@@ -34,7 +37,7 @@ type stagedGroup struct {
 func newFakeIndex(t testing.TB) *fakeIndex {
 	return &fakeIndex{
 		t: t, next: map[schema.Instance]schema.Seq{}, answers: map[schema.DedupKey]schema.Answer{},
-		live: map[schema.Instance]schema.Seq{},
+		live: map[schema.Instance]schema.Seq{}, rows: map[schema.Instance][]string{},
 	}
 }
 
@@ -43,12 +46,15 @@ func (x *fakeIndex) restart() *fakeIndex {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	y := newFakeIndex(x.t)
-	y.applied, y.last = x.applied, x.applied
+	y.applied, y.last, y.epoch = x.applied, x.applied, x.epoch
 	for k, v := range x.next {
 		y.next[k], y.live[k] = v, v
 	}
 	for k, v := range x.answers {
 		y.answers[k] = v
+	}
+	for k, v := range x.rows {
+		y.rows[k] = slices.Clip(v)
 	}
 	return y
 }
@@ -145,11 +151,14 @@ func (x *fakeIndex) applyLocked(c *schema.Chunk) {
 			x.t.Errorf("chunk %v: seq %d of instance %d, want %d", c.Position, g.FirstSeq, g.Instance, x.next[g.Instance])
 		}
 		x.next[g.Instance] = g.NextSeq()
+		for _, r := range g.Records {
+			x.rows[g.Instance] = append(x.rows[g.Instance], string(r.Row))
+		}
 	}
 	for _, a := range c.Answers {
 		x.answers[a.Key] = a
 	}
-	x.applied = c.Position
+	x.applied, x.epoch = c.Position, max(x.epoch, c.Epoch)
 }
 
 // catchUp is Options.CatchUp.

@@ -23,6 +23,7 @@ type head struct {
 	Owner      string       `json:"owner"`
 	Claim      string       `json:"claim"`
 	Floor      uint64       `json:"floor"`
+	FloorEpoch schema.Epoch `json:"floor_epoch,omitempty"` // 0 while floor is
 	Hint       uint64       `json:"hint"`
 	InFlight   int          `json:"in_flight,omitempty"` // in format 1: always 1
 }

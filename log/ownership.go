@@ -90,7 +90,7 @@ func (c *Channel) secure(ctx context.Context, own ownership, known uint64, made 
 	if again.Epoch != h.Epoch || again.Claim != h.Claim || again.Floor >= own.fence {
 		return own, 0, fmt.Errorf("epoch %d is %q's, floor %d: %w", again.Epoch, again.Owner, again.Floor, schema.ErrFenced)
 	}
-	own.version = v
+	own.head, own.version = again, v // its floor may have been raised
 	wide := uint64(h.InFlight)
 	if made && p == 1 {
 		wide = uint64(c.o.InFlight) // a new channel: nobody had it before

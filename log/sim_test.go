@@ -214,21 +214,7 @@ func TestDiskErrors(t *testing.T) {
 func TestWriters(t *testing.T) {
 	simulate(t, func(t *testing.T, r *rand.Rand) {
 		mem, h := blob.NewMem(), &history{}
-		roll := r.IntN
-		lose := 1 + r.IntN(30)
-		hook := func(call blobtest.Call, name string) (before, after error) {
-			time.Sleep(time.Duration(roll(4000)) * time.Microsecond)
-			if roll(20) == 0 {
-				time.Sleep(time.Duration(roll(2000)) * time.Millisecond) // a stall
-			}
-			switch roll(lose * 5) {
-			case 0:
-				return errors.New("request lost"), nil
-			case 1:
-				return nil, errors.New("answer lost")
-			}
-			return nil, nil
-		}
+		store := badStore(mem, r)
 		var writers sync.WaitGroup
 		for i := range 4 {
 			seed := r.Uint64()
@@ -238,7 +224,7 @@ func TestWriters(t *testing.T) {
 				time.Sleep(delay)
 				// Each writer builds its index anew: none knows another's.
 				x := newFakeIndex(t)
-				o := simOptions(x, &lateStore{Faulty: blobtest.Faulty{Store: mem, Hook: hook}, roll: roll}, r)
+				o := simOptions(x, store, r)
 				o.WriterID = fmt.Sprint(i)
 				c, err := log.Open(t.Context(), o)
 				if err != nil {
@@ -252,6 +238,25 @@ func TestWriters(t *testing.T) {
 		time.Sleep(time.Hour) // what is late has landed
 		final(t, h, newFakeIndex(t), mem)
 	})
+}
+
+// badStore is slow, stalls, loses requests and answers, and lets puts land late.
+func badStore(mem *blob.Mem, r *rand.Rand) log.ChunkStore {
+	lose := 1 + r.IntN(30)
+	hook := func(blobtest.Call, string) (before, after error) {
+		time.Sleep(time.Duration(r.IntN(4000)) * time.Microsecond)
+		if r.IntN(20) == 0 {
+			time.Sleep(time.Duration(r.IntN(2000)) * time.Millisecond) // a stall
+		}
+		switch r.IntN(lose * 5) {
+		case 0:
+			return errors.New("request lost"), nil
+		case 1:
+			return nil, errors.New("answer lost")
+		}
+		return nil, nil
+	}
+	return &lateStore{Faulty: blobtest.Faulty{Store: mem, Hook: hook}, roll: r.IntN}
 }
 
 // lateStore is a store whose puts sometimes fail and land afterwards.
