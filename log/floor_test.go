@@ -97,8 +97,7 @@ func TestFloorMoves(t *testing.T) {
 	})
 }
 
-// collect raises the floor and deletes what is below it, but for fences and
-// fillers.
+// collect raises the floor and deletes what is below it, but for fences.
 func collect(ctx context.Context, mem *blob.Mem, x *fakeIndex) error {
 	floor := x.applied.Chunk
 	name := chunk.HeadName(0)
@@ -142,7 +141,7 @@ func collect(ctx context.Context, mem *blob.Mem, x *fakeIndex) error {
 		if err != nil {
 			return err
 		}
-		if hdr.Kind == chunk.Data {
+		if hdr.Kind != chunk.Fence {
 			if err := mem.Delete(ctx, chunk.Name(0, pos)); err != nil {
 				return err
 			}

@@ -180,3 +180,34 @@ func TestCommitTimesDoNotGoBack(t *testing.T) {
 }
 
 var _ log.ChunkStore = (*blob.Dir)(nil)
+
+// TestCompressionFollowsTheStore compresses once PUTs were seen to take long.
+func TestCompressionFollowsTheStore(t *testing.T) {
+	for _, c := range []struct {
+		put  time.Duration
+		want string
+	}{{0, "[plain plain plain]"}, {time.Second, "[plain zstd zstd]"}} {
+		synctest.Test(t, func(t *testing.T) {
+			ch := open(t, newFakeIndex(t).options(timed(c.put)))
+			var got []string
+			for range 3 {
+				ack := mustAppend(t, ch, batch(group(16, string(make([]byte, 64<<10)))))
+				ck, err := ch.Chunk(t.Context(), ack.Position)
+				if err != nil {
+					t.Fatal(err)
+				}
+				how := "plain"
+				if ck.Bytes < 64<<10 {
+					how = "zstd"
+				}
+				got = append(got, how)
+			}
+			if fmt.Sprint(got) != c.want {
+				t.Errorf("PUTs of %v: %v, want %s", c.put, got, c.want)
+			}
+			if got := rows(t, ch)[16]; len(got) != 3 || len(got[2]) != 64<<10 {
+				t.Errorf("read back %d records", len(got))
+			}
+		})
+	}
+}
