@@ -23,6 +23,7 @@ import (
 //
 //	<root>/.lock               held while Swap replaces
 //	<root>/.tmp/<session>/     files in the making; a session is one openOS
+//	<root>/.tmp/<session>/reserve
 //	<root>/.tmp/<session>/lock held as long as the session lives
 type osFS struct {
 	root    string
@@ -77,7 +78,11 @@ func openOS(root string) (_ *osFS, err error) {
 	if err := unix.Flock(int(f.alive.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return nil, fmt.Errorf("lock %s: %w", f.alive.Name(), err)
 	}
-	return f, f.probe()
+	if err := f.probe(); err != nil {
+		return nil, err
+	}
+	f.keepReserve()
+	return f, nil
 }
 
 // makeRoot makes a folder that lasts, with those above it.

@@ -24,6 +24,9 @@ func (f *osFS) anonymousTemp() (TempFile, error) {
 	return &anonymousTemp{File: os.NewFile(uintptr(fd), f.session), f: f}, nil
 }
 
+// Write appends to the file.
+func (t *anonymousTemp) Write(p []byte) (int, error) { return t.f.write(t.File, p) }
+
 func (t *anonymousTemp) link(path string) error {
 	err := unix.Linkat(unix.AT_FDCWD, "/proc/self/fd/"+strconv.Itoa(int(t.Fd())),
 		unix.AT_FDCWD, path, unix.AT_SYMLINK_FOLLOW)

@@ -31,6 +31,9 @@ func (f *osFS) tempName() string {
 	return filepath.Join(f.session, strconv.FormatUint(f.tmpID.Add(1), 10))
 }
 
+// Write appends to the file.
+func (t *namedTemp) Write(p []byte) (int, error) { return t.f.write(t.File, p) }
+
 // Link gives the file a name that must not exist.
 func (t *namedTemp) Link(name string) error { return os.Link(t.Name(), t.f.path(name)) }
 
