@@ -92,11 +92,6 @@ func Decode(s *schema.Schema, data []byte, dst []schema.Value, errs *schema.Fiel
 	return NewDecoder(s).Decode(data, dst, errs, line)
 }
 
-// DecodePatch is Decoder.DecodePatch for one record.
-func DecodePatch(s *schema.Schema, data []byte, dst []schema.Value, present []bool, errs *schema.FieldErrors, line int) ([]schema.Value, []bool, bool) {
-	return NewDecoder(s).DecodePatch(data, dst, present, errs, line)
-}
-
 // DecodeValue reads one value of type t, and nothing after it. It may alias
 // data. The error is a *schema.FieldError.
 func DecodeValue(t schema.Type, data []byte) (schema.Value, error) {
