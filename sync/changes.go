@@ -91,16 +91,12 @@ func (e *Engine) changesBackward(ctx context.Context, inst schema.Instance, from
 	durable := e.log.Durable()
 	applied := e.index.Applied()
 	var recent []recentGroup
-	follower := e.log.Follow(applied)
-	for pos := applied; pos.Compare(durable) < 0; {
-		chunk, err := follower.Next(ctx)
-		if err != nil {
-			return err
-		}
-		pos = chunk.Position
-		if g, ok := chunk.Group(inst); ok {
-			recent = append(recent, recentGroup{g, chunk.TimeMicros})
-		}
+	err := e.groupsBetween(ctx, inst, applied, durable, func(g schema.Group, micros int64) (bool, error) {
+		recent = append(recent, recentGroup{g, micros})
+		return true, nil
+	})
+	if err != nil {
+		return err
 	}
 	w := backwalk{from: from, next: to, fn: fn}
 	for i := len(recent) - 1; i >= 0; i-- {
@@ -108,7 +104,7 @@ func (e *Engine) changesBackward(ctx context.Context, inst schema.Instance, from
 			return err
 		}
 	}
-	err := e.index.GroupsBackward(ctx, inst, w.next, func(ref kvindex.GroupRef) (bool, error) {
+	err = e.index.GroupsBackward(ctx, inst, w.next, func(ref kvindex.GroupRef) (bool, error) {
 		g, micros, err := e.log.Group(ctx, ref.Position, inst)
 		if err != nil {
 			return false, fmt.Errorf("read chunk %s: %w", ref.Position, err)
@@ -166,16 +162,15 @@ func (e *Engine) SeqAt(ctx context.Context, c *schema.Collection, micros int64) 
 	if err != nil || ok {
 		return ref.FirstSeq, err
 	}
-	follower := e.log.Follow(applied)
-	for pos := applied; pos.Compare(durable) < 0; {
-		chunk, err := follower.Next(ctx)
-		if err != nil {
-			return 0, err
+	var seq schema.Seq
+	err = e.groupsBetween(ctx, c.Instance, applied, durable, func(g schema.Group, at int64) (bool, error) {
+		if ok = at >= micros; ok {
+			seq = g.FirstSeq
 		}
-		pos = chunk.Position
-		if g, ok := chunk.Group(c.Instance); ok && chunk.TimeMicros >= micros {
-			return g.FirstSeq, nil
-		}
+		return !ok, nil
+	})
+	if err != nil || ok {
+		return seq, err
 	}
 	return e.log.NextSeq(ctx, c.Instance)
 }

@@ -61,22 +61,29 @@ func (e *Engine) someChanges(ctx context.Context, inst schema.Instance, from, to
 	if err != nil || w.done {
 		return w.next, err
 	}
+	err = e.groupsBetween(ctx, inst, applied, durable, w.group)
+	return w.next, err
+}
+
+// groupsBetween calls fn for the groups of inst in the chunks after applied up
+// to durable, in order, until it answers false. They are in the log's memory.
+func (e *Engine) groupsBetween(ctx context.Context, inst schema.Instance, applied, durable schema.Position, fn func(schema.Group, int64) (bool, error)) error {
 	follower := e.log.Follow(applied)
 	for pos := applied; pos.Compare(durable) < 0; {
 		chunk, err := follower.Next(ctx)
 		if err != nil {
-			return w.next, err
+			return err
 		}
 		pos = chunk.Position
 		g, ok := chunk.Group(inst)
 		if !ok {
 			continue
 		}
-		if more, err := w.group(g, chunk.TimeMicros); err != nil || !more {
-			return w.next, err
+		if more, err := fn(g, chunk.TimeMicros); err != nil || !more {
+			return err
 		}
 	}
-	return w.next, nil
+	return nil
 }
 
 // walk passes the wanted changes of groups, each once, to fn.
