@@ -2,11 +2,11 @@ package log
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -86,21 +86,22 @@ func Open(ctx context.Context, o Options) (*Channel, error) {
 }
 
 func newChannel(o Options) (*Channel, error) {
+	var drawn [16 + len(Channel{}.nonce)]byte
+	if _, err := io.ReadFull(o.Rand, drawn[:]); err != nil {
+		return nil, fmt.Errorf("draw a claim: %w", err)
+	}
 	dec, err := chunk.NewDecoder(max(2, runtime.GOMAXPROCS(0)))
 	if err != nil {
 		return nil, err
 	}
-	var claim [16]byte
-	rand.Read(claim[:]) // never fails
 	c := &Channel{
-		o: o, claim: hex.EncodeToString(claim[:]), dec: dec, metrics: newMetrics(o), cache: cache{limit: o.CacheBytes},
+		o: o, claim: hex.EncodeToString(drawn[:16]), nonce: [8]byte(drawn[16:]), dec: dec, metrics: newMetrics(o), cache: cache{limit: o.CacheBytes},
 		in: make(chan *pending, maxQueue), room: semaphore.NewWeighted(o.MaxPendingBytes), wake: make(chan struct{}, 1),
 		heading: make(chan struct{}, 1), closing: make(chan struct{}), exited: make(chan struct{}), moved: make(chan struct{}),
 		seqs:   seqs{state: o.State, entries: map[schema.Instance]*seqEntry{}},
 		dedup:  map[schema.DedupKey]*dedupEntry{},
 		cancel: func() {},
 	}
-	rand.Read(c.nonce[:])
 	return c, nil
 }
 

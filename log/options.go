@@ -3,7 +3,9 @@ package log
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"fmt"
+	"io"
 	"log/slog"
 	"time"
 
@@ -64,6 +66,7 @@ type Options struct {
 	Logger     *slog.Logger          // default: nothing is logged
 	Registerer prometheus.Registerer // default: nothing is measured
 	Now        func() time.Time      // commit times; default time.Now
+	Rand       io.Reader             // what claims and put ids are made of; default crypto/rand
 }
 
 // MaxInFlight is the most that Options.InFlight may be, so that a reader knows
@@ -123,6 +126,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Rand == nil {
+		o.Rand = rand.Reader
 	}
 	return o
 }
