@@ -81,6 +81,8 @@ func (c *Channel) highestOf(ctx context.Context, n uint64) (schema.Epoch, error)
 		switch {
 		case herr != nil:
 			return 0, herr
+		case now.Floor >= n: // what it tells is of a higher number than n
+			return 0, c.trimmed(c.at(n), now.Floor)
 		case now.Floor != h.Floor:
 			h = now
 		case err != nil:
@@ -115,11 +117,11 @@ func (c *Channel) highestBefore(ctx context.Context, n, end uint64) (schema.Epoc
 	}
 	hdr, err := c.header(ctx, n-1)
 	if err != nil {
-		return 0, c.missing(err, c.at(n-1))
+		return 0, c.missing(ctx, err, c.at(n-1))
 	}
 	highest, err := c.highest(ctx, n-1, hdr.Epoch, end)
 	if err != nil {
-		err = c.missing(err, c.at(n-1))
+		err = c.missing(ctx, err, c.at(n-1))
 	}
 	return highest, err
 }

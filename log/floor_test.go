@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/trinedb/trine/internal/blob"
+	"github.com/trinedb/trine/internal/blob/blobtest"
 	"github.com/trinedb/trine/log"
 	"github.com/trinedb/trine/log/chunk"
 	"github.com/trinedb/trine/schema"
@@ -97,8 +98,14 @@ func TestFloorMoves(t *testing.T) {
 	})
 }
 
+// collected is a store from which a collector deletes.
+type collected interface {
+	log.ChunkStore
+	Delete(ctx context.Context, name string) error
+}
+
 // collect raises the floor and deletes what is below it, but for fences.
-func collect(ctx context.Context, mem *blob.Mem, x *fakeIndex) error {
+func collect(ctx context.Context, mem collected, x *fakeIndex) error {
 	floor := x.applied.Chunk
 	name := chunk.HeadName(0)
 	data, v, err := mem.Read(ctx, name)
@@ -112,7 +119,8 @@ func collect(ctx context.Context, mem *blob.Mem, x *fakeIndex) error {
 	if err := json.NewDecoder(bytes.NewReader(data)).Decode(&head); err != nil {
 		return err
 	}
-	if float64(floor) <= head["floor"].(float64) {
+	before := head["floor"].(float64)
+	if float64(floor) <= before {
 		return nil
 	}
 	head["floor_epoch"] = x.epoch
@@ -128,7 +136,7 @@ func collect(ctx context.Context, mem *blob.Mem, x *fakeIndex) error {
 		}
 		return err
 	}
-	for n := uint64(1); n <= floor; n++ {
+	for n := uint64(before) + 1; n <= floor; n++ {
 		pos := schema.Position{Chunk: n}
 		data, err := mem.Get(ctx, chunk.Name(0, pos))
 		if errors.Is(err, blob.ErrNotFound) {
@@ -148,4 +156,53 @@ func collect(ctx context.Context, mem *blob.Mem, x *fakeIndex) error {
 		}
 	}
 	return nil
+}
+
+// keepsAll is a store on which deletions come late.
+type keepsAll struct{ *blob.Mem }
+
+func (keepsAll) Delete(context.Context, string) error { return nil }
+
+// TestFloorRisesWhileReplaying raises the floor above what a new owner is about
+// to replay, after an owner of a higher epoch wrote there: whether the chunks are
+// deleted already or not, the new owner must not take them for void, nor the log
+// for damaged.
+func TestFloorRisesWhileReplaying(t *testing.T) {
+	for name, deletes := range map[string]bool{"deleted": true, "not yet deleted": false} {
+		t.Run(name, func(t *testing.T) {
+			mem, x := blob.NewMem(), newFakeIndex(t)
+			late := x.restart()
+			for range 2 { // two epochs
+				c := open(t, x.options(mem))
+				mustAppend(t, c, batch(group(16, "a")))
+				mustAppend(t, c, batch(group(16, "b")))
+				c.Applied(x.apply(100))
+				x = x.restart()
+				if late.applied.IsZero() {
+					late = x.restart()
+					late.applied, late.last = schema.Position{Chunk: 2}, schema.Position{Chunk: 2} // it lacks b
+					late.next[16], late.live[16] = 1, 1
+				}
+			}
+			s := newFaults(mem)
+			looks := 0
+			s.set(func(call blobtest.Call, name string) (error, error) {
+				if call != blobtest.GetRange || name != chunk.Name(0, schema.Position{Chunk: 2}) {
+					return nil, nil
+				}
+				if looks++; looks != 2 {
+					return nil, nil // the first is the walk's, the second the replay's
+				}
+				if deletes {
+					return collect(t.Context(), mem, x), nil
+				}
+				return collect(t.Context(), keepsAll{mem}, x), nil
+			})
+			_, err := log.Open(t.Context(), late.options(s))
+			wantErr(t, err, schema.ErrTrimmed)
+			if n := len(late.published); n > 0 {
+				t.Errorf("%d chunks were published", n)
+			}
+		})
+	}
 }

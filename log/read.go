@@ -23,14 +23,19 @@ func (c *Channel) Chunk(ctx context.Context, pos schema.Position) (*schema.Chunk
 		return ck, err
 	}
 	if ck, err = c.load(ctx, pos.Chunk); err != nil {
-		return nil, c.missing(err, pos)
+		return nil, c.missing(ctx, err, pos)
 	}
 	highest, err := c.highest(ctx, pos.Chunk, ck.Epoch, c.durableNumber())
 	if err != nil {
-		return nil, c.missing(err, pos)
+		return nil, c.missing(ctx, err, pos)
 	}
 	if ck.Epoch < highest {
 		ck = hollow(ck)
+	}
+	if len(ck.Groups) == 0 {
+		if err := c.kept(ctx, pos); err != nil {
+			return nil, err
+		}
 	}
 	c.cache.put(pos.Chunk, ck, chunkBytes(ck))
 	return ck, nil
@@ -52,15 +57,43 @@ func (c *Channel) inMemory(pos schema.Position) (*schema.Chunk, error) {
 	}
 }
 
-// missing says what it means that the store lacks a durable chunk.
-func (c *Channel) missing(err error, pos schema.Position) error {
+// missing says what it means that the store lacks a durable chunk. The floor may
+// have been raised by others since the head was read.
+func (c *Channel) missing(ctx context.Context, err error, pos schema.Position) error {
 	if !errors.Is(err, blob.ErrNotFound) {
 		return err
 	}
-	if floor := c.floor(); pos.Chunk <= floor {
-		return fmt.Errorf("chunk %v, the log begins after %d: %w", pos, floor, schema.ErrTrimmed)
+	floor := c.floor()
+	if pos.Chunk > floor {
+		h, _, herr := readHead(ctx, c.o.Store, c.o.Channel)
+		if herr != nil {
+			return fmt.Errorf("why chunk %v is missing: %w", pos, herr)
+		}
+		floor = h.Floor
+	}
+	if pos.Chunk <= floor {
+		return c.trimmed(pos, floor)
 	}
 	return fmt.Errorf("chunk %v is missing (%v): %w", pos, err, schema.ErrCorrupt)
+}
+
+func (c *Channel) trimmed(pos schema.Position, floor uint64) error {
+	return fmt.Errorf("chunk %v, the log begins after %d: %w", pos, floor, schema.ErrTrimmed)
+}
+
+// kept makes sure that what was read of a chunk without changes counts: that the
+// floor, read after it, is below. Below the floor, where a chunk was deleted, the
+// fence of a take-over that came late may lie; what has changes is what it was.
+func (c *Channel) kept(ctx context.Context, pos schema.Position) error {
+	h, _, err := readHead(ctx, c.o.Store, c.o.Channel)
+	switch {
+	case err != nil:
+		return fmt.Errorf("whether chunk %v is kept: %w", pos, err)
+	case pos.Chunk <= h.Floor:
+		return c.trimmed(pos, h.Floor)
+	default:
+		return nil
+	}
 }
 
 // load reads and checks a whole chunk from the store, also a void one.
@@ -103,22 +136,28 @@ func (c *Channel) Group(ctx context.Context, pos schema.Position, id schema.Inst
 	name := chunk.Name(c.o.Channel, pos)
 	f, tail, err := c.footer(ctx, name, pos)
 	if err != nil {
-		return schema.Group{}, 0, c.missing(err, pos)
+		return schema.Group{}, 0, c.missing(ctx, err, pos)
 	}
 	e, ok := f.Find(id)
 	if !ok {
+		if err := c.kept(ctx, pos); err != nil {
+			return schema.Group{}, 0, err
+		}
 		return none()
 	}
 	if highest, err := c.highest(ctx, pos.Chunk, f.Header.Epoch, c.durableNumber()); err != nil {
-		return schema.Group{}, 0, c.missing(err, pos)
+		return schema.Group{}, 0, c.missing(ctx, err, pos)
 	} else if f.Header.Epoch < highest {
+		if err := c.kept(ctx, pos); err != nil {
+			return schema.Group{}, 0, err
+		}
 		return none()
 	}
 	var block []byte
 	if from := e.Offset - (f.Size - int64(len(tail))); from >= 0 {
 		block = tail[from : from+e.Length()]
 	} else if block, err = c.o.Store.GetRange(ctx, name, e.Offset, e.Length()); err != nil {
-		return schema.Group{}, 0, c.missing(err, pos)
+		return schema.Group{}, 0, c.missing(ctx, err, pos)
 	}
 	g, err := c.dec.Group(name, e, block)
 	return g, f.Header.TimeMicros, err
@@ -200,20 +239,65 @@ func (c *Channel) scan(ctx context.Context, from, to uint64, fn func(*schema.Chu
 		<-ended
 	}()
 	n := from
+	e := empties{c: c, fn: fn}
 	for r := range ahead {
 		got := <-r
 		if got.err != nil {
-			return c.missing(got.err, c.at(n))
+			return c.missing(ctx, got.err, c.at(n))
 		}
 		if highest = max(highest, got.ck.Epoch); got.ck.Epoch < highest {
 			got.ck = hollow(got.ck)
 		} else {
 			c.epochs.counts(n, highest)
 		}
-		if err := fn(got.ck); err != nil {
+		if err := e.add(ctx, got.ck); err != nil {
 			return err
 		}
 		n++
 	}
+	if err := e.flush(ctx); err != nil {
+		return err
+	}
 	return ctx.Err()
+}
+
+// empties holds chunks without changes back until the next that has some, so
+// that one look at the head tells of all of them that they are kept.
+type empties struct {
+	c    *Channel
+	fn   func(*schema.Chunk) error
+	held []*schema.Chunk
+}
+
+// maxEmpties bounds what is held back.
+const maxEmpties = 256
+
+func (e *empties) add(ctx context.Context, ck *schema.Chunk) error {
+	if len(ck.Groups) == 0 && len(e.held) < maxEmpties {
+		e.held = append(e.held, ck)
+		return nil
+	}
+	if err := e.flush(ctx); err != nil {
+		return err
+	}
+	if len(ck.Groups) == 0 {
+		return e.add(ctx, ck)
+	}
+	return e.fn(ck)
+}
+
+func (e *empties) flush(ctx context.Context) error {
+	if len(e.held) == 0 {
+		return nil
+	}
+	if err := e.c.kept(ctx, e.held[0].Position); err != nil {
+		return err
+	}
+	for _, ck := range e.held {
+		if err := e.fn(ck); err != nil {
+			return err
+		}
+	}
+	e.held = e.held[:0]
+	return nil
 }
