@@ -1,6 +1,7 @@
 package log_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,8 +26,12 @@ type sent struct {
 	row     string
 	ids     []schema.Instance
 	key     schema.DedupKey // zero: it is not sent again
+	ifSeq   *log.IfSeq
 	outcome outcome
 	ack     log.Ack
+	// When it was sent first, and acknowledged, on a clock of the test's; 0: it
+	// has none.
+	began, ended int
 }
 
 type outcome int
@@ -66,12 +71,21 @@ func (h *history) open() []*sent {
 }
 
 // send appends a batch and notes the outcome.
-func (h *history) send(ctx context.Context, t *testing.T, c *log.Channel, s *sent) error {
-	a := log.Append{Dedup: s.key, Digest: [16]byte{1}}
+func (h *history) send(ctx context.Context, t testing.TB, c *log.Channel, s *sent) error {
+	ack, err := c.Append(ctx, s.append())
+	return h.told(t, s, ack, err)
+}
+
+func (s *sent) append() log.Append {
+	a := log.Append{Dedup: s.key, Digest: [16]byte{1}, IfSeq: s.ifSeq}
 	for _, id := range s.ids {
 		a.Groups = append(a.Groups, group(id, s.row))
 	}
-	ack, err := c.Append(ctx, a)
+	return a
+}
+
+// told notes what a sender was told.
+func (h *history) told(t testing.TB, s *sent, ack log.Ack, err error) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
@@ -93,7 +107,7 @@ func (h *history) verify(t *testing.T, c *log.Channel) {
 	h.verifyRows(t, rows(t, c))
 }
 
-func (h *history) verifyRows(t *testing.T, all map[schema.Instance][]string) {
+func (h *history) verifyRows(t testing.TB, all map[schema.Instance][]string) {
 	t.Helper()
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -130,15 +144,36 @@ func (h *history) verifyRows(t *testing.T, all map[schema.Instance][]string) {
 	}
 }
 
+// verifyOrder holds Seqs against the clock: what was sent after another batch was
+// acknowledged comes after it.
+func (h *history) verifyOrder(t testing.TB) {
+	t.Helper()
+	done := slices.DeleteFunc(slices.Clone(h.batches), func(s *sent) bool { return s.outcome != acked || s.ended == 0 })
+	slices.SortFunc(done, func(a, b *sent) int { return cmp.Compare(a.ended, b.ended) })
+	for _, b := range done {
+		for _, a := range done {
+			if a.ended >= b.began {
+				break
+			}
+			for i, id := range b.ids {
+				if j := slices.Index(a.ids, id); j >= 0 && a.ack.Groups[j].FirstSeq >= b.ack.Groups[i].FirstSeq {
+					t.Errorf("%s was sent after %s was acknowledged, and is seq %d of instance %d before its %d",
+						b.row, a.row, b.ack.Groups[i].FirstSeq, id, a.ack.Groups[j].FirstSeq)
+				}
+			}
+		}
+	}
+}
+
 // resend sends again what was acknowledged: it gets the same answer.
-func (h *history) resend(t *testing.T, c *log.Channel) {
+func (h *history) resend(t testing.TB, c *log.Channel) {
 	t.Helper()
 	for _, s := range h.batches {
 		if s.outcome != acked || s.key == (schema.DedupKey{}) {
 			continue
 		}
 		was := s.ack
-		if err := h.send(t.Context(), t, c, s); err != nil {
+		if err := h.send(context.Background(), t, c, s); err != nil {
 			t.Errorf("%s sent again: %v", s.row, err)
 		}
 		if !s.ack.Replayed || !reflect.DeepEqual(s.ack.Groups, was.Groups) || s.ack.Position != was.Position {
