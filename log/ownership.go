@@ -122,35 +122,6 @@ func (c *Channel) narrow(ctx context.Context, own ownership) ownership {
 	return own
 }
 
-// walk finds the first number, at or after from, that has no chunk, and the
-// commit time of the one before it, which it reads whole.
-func (c *Channel) walk(ctx context.Context, h head, from uint64) (p uint64, last int64, higher schema.Epoch, err error) {
-	p = from
-	for {
-		hdr, err := c.header(ctx, p)
-		if errors.Is(err, blob.ErrNotFound) {
-			break
-		}
-		if err != nil {
-			return 0, 0, 0, err
-		}
-		if hdr.Epoch > h.Epoch {
-			return 0, 0, hdr.Epoch, fmt.Errorf("chunk %v is of epoch %d, writer %q, above our %d: %w",
-				hdr.Position, hdr.Epoch, hdr.WriterID, h.Epoch, schema.ErrFenced)
-		}
-		last = max(last, hdr.TimeMicros)
-		p++
-	}
-	if p-1 <= h.Floor {
-		return p, last, 0, nil
-	}
-	before, err := c.load(ctx, p-1)
-	if err != nil {
-		return 0, 0, 0, err
-	}
-	return p, max(last, before.TimeMicros), 0, nil
-}
-
 // header reads the header of chunk n; blob.ErrNotFound if there is none.
 func (c *Channel) header(ctx context.Context, n uint64) (chunk.Header, error) {
 	pos := c.at(n)

@@ -33,7 +33,7 @@ type pace struct {
 	linger     time.Duration
 	chunkBytes int
 	inFlight   int    // chunks at the store at a time
-	hintEvery  uint64 // a take-over reads up to so many headers, one by one
+	hintEvery  uint64 // a take-over reads up to so many headers
 }
 
 // What others measured suits; see docs/storage.md.
