@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -93,34 +94,67 @@ func TestNoSpace(t *testing.T) {
 	}
 }
 
-// TestUnknownOutcomeIsFoundOut loses the request or its answer: the channel
-// takes itself over and tells what is true.
+// TestUnknownOutcomeIsFoundOut loses the request or its answer, and then the
+// store for as long as the chunk is sent again: the channel takes itself over and
+// tells what is true.
 func TestUnknownOutcomeIsFoundOut(t *testing.T) {
 	lost := errors.New("connection reset")
 	t.Run("landed", func(t *testing.T) {
-		s, x := newFaults(blob.NewMem()), newFakeIndex(t)
-		c := open(t, x.options(s))
-		s.set(failOnce(blobtest.PutIfAbsent, nil, lost))
-		if ack := mustAppend(t, c, batch(group(16, "a"))); ack.Position.Chunk != 2 {
-			t.Errorf("got %+v", ack)
-		}
-		if ack := mustAppend(t, c, batch(group(16, "b"))); ack.Position.Chunk != 4 || ack.Groups[0].FirstSeq != 1 {
-			t.Errorf("after the fence: got %+v", ack)
-		}
+		synctest.Test(t, func(t *testing.T) {
+			s, x := newFaults(blob.NewMem()), newFakeIndex(t)
+			c := open(t, x.options(s))
+			s.set(thenAway(nil, lost))
+			if ack := mustAppend(t, c, batch(group(16, "a"))); ack.Position.Chunk != 2 {
+				t.Errorf("got %+v", ack)
+			}
+			if ack := mustAppend(t, c, batch(group(16, "b"))); ack.Position.Chunk != 4 || ack.Groups[0].FirstSeq != 1 {
+				t.Errorf("after the fence: got %+v", ack)
+			}
+		})
 	})
 	t.Run("did not", func(t *testing.T) {
-		s, x := newFaults(blob.NewMem()), newFakeIndex(t)
-		c := open(t, x.options(s))
-		s.set(failOnce(blobtest.PutIfAbsent, lost, nil))
-		_, err := c.Append(t.Context(), batch(group(16, "a")))
-		wantErr(t, err, schema.ErrUnavailable, lost)
-		if ack := mustAppend(t, c, batch(group(16, "b"))); ack.Position.Chunk != 3 || ack.Groups[0].FirstSeq != 0 {
-			t.Errorf("after the fence: got %+v", ack)
-		}
-		if got, want := fmt.Sprint(rows(t, c)), "map[16:[b]]"; got != want {
-			t.Errorf("got %s, want %s", got, want)
-		}
+		synctest.Test(t, func(t *testing.T) {
+			s, x := newFaults(blob.NewMem()), newFakeIndex(t)
+			c := open(t, x.options(s))
+			s.set(thenAway(lost, nil))
+			_, err := c.Append(t.Context(), batch(group(16, "a")))
+			wantErr(t, err, schema.ErrUnavailable, lost)
+			if ack := mustAppend(t, c, batch(group(16, "b"))); ack.Position.Chunk != 3 || ack.Groups[0].FirstSeq != 0 {
+				t.Errorf("after the fence: got %+v", ack)
+			}
+			if got, want := fmt.Sprint(rows(t, c)), "map[16:[b]]"; got != want {
+				t.Errorf("got %s, want %s", got, want)
+			}
+		})
 	})
+}
+
+// thenAway fails the first put like this, and everything after it, as long as the
+// chunk is only sent again.
+func thenAway(before, after error) func(blobtest.Call, string) (error, error) {
+	first, later := failOnce(blobtest.PutIfAbsent, before, after), untilTakeOver("")
+	var put atomic.Bool
+	return func(call blobtest.Call, name string) (error, error) {
+		if put.CompareAndSwap(false, true) {
+			return first(call, name)
+		}
+		return later(call, name)
+	}
+}
+
+// untilTakeOver fails the calls about an object, or all, until a take-over reads
+// the head.
+func untilTakeOver(about string) func(blobtest.Call, string) (error, error) {
+	var over atomic.Bool
+	return func(call blobtest.Call, name string) (error, error) {
+		if call == blobtest.Read {
+			over.Store(true)
+		}
+		if !over.Load() && (about == "" || name == about) {
+			return errors.New("store is away"), nil
+		}
+		return nil, nil
+	}
 }
 
 // TestDoubtLasts keeps the store away: senders are told that the outcome is

@@ -109,7 +109,7 @@ func TestInFlightFailure(t *testing.T) {
 					return nil, nil
 				})
 				sent := sendRows(t, c, "a", "b", "c", "d")
-				s.set(nil)
+				s.set(untilTakeOver(name(6)))
 				close(gate)
 				landed := 0
 				for i, done := range sent {

@@ -14,6 +14,7 @@ import (
 type metrics struct {
 	appends   *prometheus.CounterVec // by outcome
 	chunks    *prometheus.CounterVec // by what closed them
+	resent    prometheus.Counter
 	bytes     prometheus.Counter
 	records   prometheus.Counter
 	putTime   prometheus.Histogram
@@ -30,6 +31,8 @@ func newMetrics(o Options) *metrics {
 			Name: "trine_log_appends_total", Help: "Batches by outcome."}, []string{"outcome"}),
 		chunks: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "trine_log_chunks_total", Help: "Chunks by what closed them."}, []string{"reason"}),
+		resent: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "trine_log_resent_total", Help: "Chunks put again because it was not known what became of them."}),
 		bytes: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "trine_log_bytes_total", Help: "Bytes of chunks stored."}),
 		records: prometheus.NewCounter(prometheus.CounterOpts{
@@ -50,6 +53,7 @@ func newMetrics(o Options) *metrics {
 	r := prometheus.WrapRegistererWith(prometheus.Labels{"channel": strconv.FormatUint(uint64(o.Channel), 10)}, o.Registerer)
 	m.appends = register(r, m.appends)
 	m.chunks = register(r, m.chunks)
+	m.resent = register(r, m.resent)
 	m.bytes = register(r, m.bytes)
 	m.records = register(r, m.records)
 	m.putTime = register(r, m.putTime)

@@ -87,7 +87,7 @@ func (p *pipeline) work(ctx context.Context, enc *chunk.Encoder) {
 		p.encode(enc, b, buf)
 		if b.err = p.turn(b); b.err == nil {
 			start := time.Now()
-			b.err = p.put(ctx, b)
+			b.err = p.store(ctx, b)
 			b.put = time.Since(start)
 		}
 		if cap(b.data) <= keepBuffer {

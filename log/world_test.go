@@ -48,6 +48,7 @@ type world struct {
 
 	fs      *crashfs.FS
 	now     int // steps so far
+	dark    int // the step before which the store is away
 	opened  int // owners that began to open
 	owners  []*owner
 	clients []*clientState
@@ -199,8 +200,12 @@ func (w *world) choose() {
 	case n < 93:
 		w.stall()
 	case n < 94:
-		if w.r.IntN(3) == 0 {
+		switch w.r.IntN(5) {
+		case 0:
 			w.kill()
+		case 1:
+			w.dark = w.now + 1<<w.r.IntN(7)
+			w.note("the store is away until %d", w.dark)
 		}
 	default:
 		w.replace()
@@ -221,6 +226,9 @@ func (w *world) step(x *step) {
 		return
 	}
 	f := fates(w.r, w.o.harm)
+	if w.now < w.dark {
+		f = []fate{lost, busy, comesLate}[w.r.IntN(3)]
+	}
 	w.note("%v %s", x, f)
 	w.s.meet(x, f)
 }
