@@ -143,6 +143,19 @@ func (c *Channel) doubtLocked(p *pending) doubt {
 	return doubt{key: p.a.Dedup, e: e, ack: p.ack}
 }
 
+// stillInDoubt tells those who wait for the truth that it was not found out yet.
+func (c *Channel) stillInDoubt(doubts []doubt, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range doubts {
+		d := &doubts[i]
+		waited := d.e
+		d.e = &dedupEntry{digest: waited.digest, done: make(chan struct{})}
+		c.dedup[d.key] = d.e
+		c.settleKeyLocked(d.key, waited, Ack{}, err)
+	}
+}
+
 // resolve ends doubts: landed tells how, err that it was not found out.
 func (c *Channel) resolve(doubts []doubt, landed *schema.Chunk, err error) {
 	c.mu.Lock()

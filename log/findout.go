@@ -18,7 +18,7 @@ const (
 // findOut takes the channel over anew, which settles which of the chunks in
 // doubt, from number first on, were stored. If that works at once, their batches
 // get their true outcome; otherwise they are told that it is unknown, and it is
-// tried until it works.
+// tried until it works. A retry waits for the next attempt.
 func (w *writer) findOut(ctx context.Context, first uint64, inDoubt []*building, cause error) {
 	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
 		landed, err := w.retake(ctx, first, inDoubt)
@@ -58,8 +58,9 @@ func (w *writer) leave(inDoubt []*building, err error) {
 	}
 }
 
-// tellUnknown answers the batches of a chunk in doubt, if that was not done, and
-// keeps their keys so that retries wait until the doubt is over.
+// tellUnknown answers the batches of a chunk in doubt, or if that was done their
+// retries, and keeps their keys so that later ones wait for the next attempt to
+// end the doubt.
 func (w *writer) tellUnknown(b *building, err error) {
 	for _, p := range b.batches {
 		if p.dedup != nil {
@@ -68,6 +69,9 @@ func (w *writer) tellUnknown(b *building, err error) {
 			w.c.mu.Unlock()
 		}
 		w.c.finish(p, Ack{}, err)
+	}
+	if b.told {
+		w.c.stillInDoubt(b.doubts, err)
 	}
 	b.told = true
 	b.batches = nil
