@@ -42,6 +42,9 @@ func (p *pipeline) store(ctx context.Context, b *building) error {
 			return err
 		}
 	}
+	if err.Error() == doubt.Error() {
+		return fmt.Errorf("%w (%d tries)", doubt, tries)
+	}
 	return fmt.Errorf("%w (%d tries, the last: %v)", doubt, tries, err)
 }
 

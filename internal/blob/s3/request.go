@@ -48,8 +48,16 @@ func timeFor(base time.Duration, bytes int64) time.Duration {
 var errNoAnswer = errors.New("no answer in time")
 
 // do makes a request, with as many tries as it may have, and gives nil or a
-// failure. The outcome is unknown if that of any try is.
+// failure, which names the bucket. The outcome is unknown if that of any try is.
 func (s *Store) do(ctx context.Context, r request) *failure {
+	f := s.tries(ctx, r)
+	if f != nil {
+		f.err = fmt.Errorf("bucket %s: %w", s.c.Bucket, f.err)
+	}
+	return f
+}
+
+func (s *Store) tries(ctx context.Context, r request) *failure {
 	var doubt *failure
 	for n := 1; ; n++ {
 		f := s.once(ctx, r)
