@@ -20,6 +20,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if dir := os.Getenv(serveEnv); dir != "" {
+		fmt.Fprintln(os.Stderr, serve(dir))
+		os.Exit(1)
+	}
 	goleak.VerifyTestMain(m,
 		// Badger's and Ristretto's own, which live as long as the process.
 		goleak.IgnoreTopFunction("github.com/golang/glog.(*fileSink).flushDaemon"),

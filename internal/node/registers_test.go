@@ -78,6 +78,14 @@ var register = porcupine.Model{
 	DescribeOperation: func(in, _ any) string { return fmt.Sprintf("%+v", in) },
 }
 
+// wanted is how many histories a test makes.
+func wanted() int {
+	if testing.Short() {
+		return min(*histories, 12)
+	}
+	return *histories
+}
+
 // linearizable checks the histories of all keys, and tells how many there are. If
 // one cannot be, it draws a picture.
 func (h *registers) linearizable(t *testing.T) int {

@@ -97,7 +97,7 @@ func (s *served) close(t *testing.T) {
 // linearizable.
 func TestHistoriesThroughTakeOvers(t *testing.T) {
 	made, operations := 0, 0
-	for seed := *historySeeds; made < *histories && !t.Failed(); seed++ {
+	for seed := *historySeeds; made < wanted() && !t.Failed(); seed++ {
 		synctest.Test(t, func(t *testing.T) {
 			h := takeOvers(t, seed, (*pair).send)
 			made += h.linearizable(t)
