@@ -9,6 +9,7 @@ import (
 	"hash/crc32"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -185,12 +186,12 @@ func TestFloorRisesWhileReplaying(t *testing.T) {
 				}
 			}
 			s := newFaults(mem)
-			looks := 0
+			var looks atomic.Int64
 			s.set(func(call blobtest.Call, name string) (error, error) {
 				if call != blobtest.GetRange || name != chunk.Name(0, schema.Position{Chunk: 2}) {
 					return nil, nil
 				}
-				if looks++; looks != 2 {
+				if looks.Add(1) != 2 {
 					return nil, nil // the first is the walk's, the second the replay's
 				}
 				if deletes {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -205,15 +206,15 @@ func TestHintKeepsOpenShort(t *testing.T) {
 	// Not closed: the hint is that of chunk 96.
 	x.apply(1000)
 	x = x.restart()
-	reads := 0
+	var reads atomic.Int64
 	s.set(func(call blobtest.Call, _ string) (error, error) {
 		if call == blobtest.GetRange || call == blobtest.Get {
-			reads++
+			reads.Add(1)
 		}
 		return nil, nil
 	})
 	open(t, x.options(s))
-	if reads > 20+log.MaxInFlight { // six headers and as many ahead, and who counts before them
+	if reads := reads.Load(); reads > 20+log.MaxInFlight { // six headers and as many ahead, and who counts before them
 		t.Errorf("%d reads to open", reads)
 	}
 }
