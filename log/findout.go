@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/trinedb/trine/log/chunk"
 	"github.com/trinedb/trine/schema"
 )
 
@@ -15,15 +16,20 @@ const (
 	lastRetry  = 5 * time.Second
 )
 
+// patience is how long an attempt to find out may take before those who wait are
+// told that the outcome is unknown, and others are turned away.
+const patience = 5 * time.Second
+
 // findOut takes the channel over anew, which settles which of the chunks in
 // doubt, from number first on, were stored. If that works at once, their batches
 // get their true outcome; otherwise they are told that it is unknown, and it is
 // tried until it works. A retry waits for the next attempt.
 func (w *writer) findOut(ctx context.Context, first uint64, inDoubt []*building, cause error) {
 	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
-		landed, err := w.retake(ctx, first, inDoubt)
+		found, err := w.look(ctx, first, inDoubt, cause)
 		if err == nil {
-			w.settle(inDoubt, landed, cause)
+			w.adopt(inDoubt, found)
+			w.settle(inDoubt, found.landed, cause)
 			return
 		}
 		unknown := fmt.Errorf("store chunk %v: %w: %v; %v", w.c.at(first), schema.ErrUnknownOutcome, cause, err)
@@ -94,45 +100,87 @@ func (w *writer) settle(inDoubt []*building, landed int, cause error) {
 	}
 }
 
-// retake takes the channel over anew and publishes what it finds from number
-// first on. It tells how many of the chunks in doubt, which begin there, that
-// begins with.
-func (w *writer) retake(ctx context.Context, first uint64, inDoubt []*building) (landed int, err error) {
-	c := w.c
+// truth is what a take-over found of chunks in doubt, and behind them.
+type truth struct {
+	landed     int // of those in doubt the first so many
+	behind     []*schema.Chunk
+	timeMicros int64
+}
+
+// look takes the channel over anew, to find out what landed of the chunks in doubt,
+// which begin at number first. A store that does not answer keeps nobody waiting.
+func (w *writer) look(ctx context.Context, first uint64, inDoubt []*building, cause error) (truth, error) {
+	ids := make([]chunk.PutID, len(inDoubt))
+	for i, b := range inDoubt {
+		ids[i] = b.header.PutID
+	}
+	var found truth
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		found, err = w.c.lookFor(ctx, first, ids)
+		done <- err
+	}()
+	var in chan *pending // what comes waits at first
+	impatient := time.NewTicker(patience)
+	defer impatient.Stop()
+	for {
+		select {
+		case err := <-done:
+			return found, err
+		case p := <-in:
+			w.turnAway(p)
+		case <-impatient.C:
+			in = w.c.in
+			if p := w.held; p != nil {
+				w.held = nil
+				w.turnAway(p)
+			}
+			for _, b := range inDoubt {
+				w.tellUnknown(b, fmt.Errorf("store chunk %v: %w: %v; the store takes long to tell", w.c.at(first), schema.ErrUnknownOutcome, cause))
+			}
+		}
+	}
+}
+
+// lookFor takes the channel over anew and tells how many of the chunks with these
+// ids the log has from number first on, and what is behind them.
+func (c *Channel) lookFor(ctx context.Context, first uint64, ids []chunk.PutID) (truth, error) {
 	own, err := c.retake(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("take the channel over anew: %w", err)
+		return truth{}, fmt.Errorf("take the channel over anew: %w", err)
 	}
+	found := truth{timeMicros: own.timeMicros}
 	n := first
-	for ; landed < len(inDoubt) && n <= own.last; landed, n = landed+1, n+1 {
+	for ; found.landed < len(ids) && n <= own.last; found.landed, n = found.landed+1, n+1 {
 		hdr, err := c.header(ctx, n)
 		if err != nil {
-			return 0, err
+			return truth{}, err
 		}
-		if hdr.PutID != inDoubt[landed].header.PutID {
+		if hdr.PutID != ids[found.landed] {
 			break
 		}
 	}
-	var found []*schema.Chunk
 	err = c.scan(ctx, n, own.last, func(ck *schema.Chunk) error {
-		found = append(found, ck)
+		found.behind = append(found.behind, ck)
 		return nil
 	})
-	if err != nil {
-		return 0, err
-	}
-	w.lastTime = max(w.lastTime, own.timeMicros)
-	if gone := inDoubt[landed:]; len(gone) > 0 {
+	return found, err
+}
+
+// adopt publishes what was found.
+func (w *writer) adopt(inDoubt []*building, found truth) {
+	w.lastTime = max(w.lastTime, found.timeMicros)
+	if gone := inDoubt[found.landed:]; len(gone) > 0 {
 		w.rollback(gone)
 	}
-	for _, b := range inDoubt[:landed] {
+	for _, b := range inDoubt[:found.landed] {
 		w.publish(b)
 	}
-	for _, ck := range found {
-		c.o.Stager.Publish(ck)
-		c.commit(ck)
+	for _, ck := range found.behind {
+		w.c.o.Stager.Publish(ck)
+		w.c.commit(ck)
 	}
-	return landed, nil
 }
 
 // retake takes over a channel that this writer owned before.
