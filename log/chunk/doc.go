@@ -32,7 +32,11 @@ const (
 	crcSize     = 4
 )
 
-const version = 1
+// The versions that are read; the last is written.
+const (
+	firstVersion = 1 // without DurableUpto
+	version      = 2
+)
 
 func corrupt(name string, off int64, format string, args ...any) error {
 	return fmt.Errorf("chunk %s at byte %d: %s: %w", name, off, fmt.Sprintf(format, args...), schema.ErrCorrupt)

@@ -57,7 +57,7 @@ func FooterSize(name string, tail []byte) (int64, error) {
 	if !bytes.Equal(t[20:], trailerMagic[:]) {
 		return 0, corrupt(name, 0, "does not end as a chunk does (%x): cut short or overwritten", t[20:])
 	}
-	if v := order.Uint16(t[12:]); v != version {
+	if v := order.Uint16(t[12:]); v < firstVersion || v > version {
 		return 0, fmt.Errorf("chunk %s: format version %d: %w", name, v, schema.ErrUnsupported)
 	}
 	n := int64(order.Uint32(t[8:]))

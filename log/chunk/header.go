@@ -18,6 +18,7 @@ const (
 	Data   Kind = iota + 1
 	Fence       // put at the first free number by a take-over
 	Filler      // put at the numbers after the fence that may have been in flight
+	Marker      // what a take-over seals a number with, in one of three zones
 )
 
 // String is the kind's name.
@@ -29,6 +30,8 @@ func (k Kind) String() string {
 		return "fence"
 	case Filler:
 		return "filler"
+	case Marker:
+		return "marker"
 	default:
 		return "kind(" + strconv.Itoa(int(k)) + ")"
 	}
@@ -46,6 +49,9 @@ type Header struct {
 	TimeMicros int64
 	PutID      PutID
 	WriterID   string // at most 47 bytes
+	// DurableUpto is a number below the chunk's, 0 if nothing is known: its
+	// writer knew all up to it to be durable when it made the chunk.
+	DurableUpto uint64
 }
 
 // Layout of a header; see docs/format/chunk.md.
@@ -53,6 +59,7 @@ const (
 	offMagic      = 0
 	offVersion    = 4
 	offKind       = 6
+	offAhead      = 7
 	offChannel    = 8
 	offGeneration = 12
 	offNumber     = 16
@@ -65,6 +72,10 @@ const (
 	offHeaderCRC  = 108
 
 	maxWriterID = offZero - offWriter
+
+	// aheadUnknown, in place of how many chunks were ahead of this one and
+	// perhaps not durable.
+	aheadUnknown = 255
 )
 
 var (
@@ -89,6 +100,10 @@ func (h *Header) append(dst []byte) []byte {
 	copy(b[offMagic:], headerMagic[:])
 	order.PutUint16(b[offVersion:], version)
 	b[offKind] = byte(h.Kind)
+	b[offAhead] = aheadUnknown
+	if ahead := h.Position.Chunk - 1 - h.DurableUpto; h.DurableUpto > 0 && ahead < aheadUnknown {
+		b[offAhead] = byte(ahead)
+	}
 	order.PutUint32(b[offChannel:], h.Channel)
 	order.PutUint32(b[offGeneration:], h.Position.Generation)
 	order.PutUint64(b[offNumber:], h.Position.Chunk)
@@ -118,7 +133,8 @@ func decodeHeader(name string, channel uint32, pos schema.Position, at int64, b 
 	if !bytes.Equal(b[:4], headerMagic[:]) {
 		return Header{}, corrupt(name, at, "magic is %x", b[:4])
 	}
-	if v := order.Uint16(b[offVersion:]); v != version {
+	v := order.Uint16(b[offVersion:])
+	if v < firstVersion || v > version {
 		return Header{}, fmt.Errorf("chunk %s: format version %d: %w", name, v, schema.ErrUnsupported)
 	}
 	if got, want := crc(b[:offHeaderCRC]), order.Uint32(b[offHeaderCRC:]); got != want {
@@ -132,10 +148,13 @@ func decodeHeader(name string, channel uint32, pos schema.Position, at int64, b 
 		PutID: PutID(b[offPutID:offWriterLen]),
 	}
 	n := int(b[offWriterLen])
-	if n > maxWriterID || h.Kind < Data || h.Kind > Filler {
+	if n > maxWriterID || h.Kind < Data || h.Kind > Marker {
 		return Header{}, corrupt(name, at, "%v, writer id of %d bytes", h.Kind, n)
 	}
 	h.WriterID = string(b[offWriter : offWriter+n])
+	if ahead := uint64(b[offAhead]); v > firstVersion && ahead != aheadUnknown && ahead < h.Position.Chunk {
+		h.DurableUpto = h.Position.Chunk - 1 - ahead
+	}
 	if h.Channel != channel || h.Position != pos {
 		return Header{}, corrupt(name, at, "holds the chunk of channel %d, position %v", h.Channel, h.Position)
 	}
