@@ -32,6 +32,8 @@ type Channel struct {
 	dec        *chunk.Decoder
 	metrics    *metrics
 	cache      cache
+	layout     layout
+	heads      HeadStore
 
 	in     chan *pending       // to the writer; bounded in number here, in bytes by room
 	room   *semaphore.Weighted // bytes under way
@@ -49,7 +51,6 @@ type Channel struct {
 	heading chan struct{} // holds a token while somebody changes the head
 	ownMu   sync.Mutex    // never held during I/O
 	own     ownership
-	epochs  epochs
 
 	mu      sync.RWMutex
 	durable uint64
@@ -102,6 +103,7 @@ func newChannel(o Options) (*Channel, error) {
 		dedup:  map[schema.DedupKey]*dedupEntry{},
 		cancel: func() {},
 	}
+	c.layout, c.heads = &single{c: c, store: o.Store}, o.Store
 	return c, nil
 }
 
@@ -198,7 +200,7 @@ func (c *Channel) stopped(ctx context.Context) {
 		// The next Open walks further; nothing is lost.
 		c.o.Logger.Warn("head not updated", "channel", c.o.Channel, "error", err)
 	}
-	c.cancel()
+	c.layout.close(c.cancel)
 	close(c.exited)
 }
 

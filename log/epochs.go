@@ -43,26 +43,26 @@ func (x *epochs) known(n uint64, e schema.Epoch) bool {
 // epoch, and all that lies MaxInFlight or more after the fence is of that epoch
 // or a higher one. So if the chunk that far after n has epoch e, n counts: one
 // header mostly, and none for what is already known.
-func (c *Channel) highest(ctx context.Context, n uint64, e schema.Epoch, end uint64) (schema.Epoch, error) {
-	if c.epochs.known(n, e) {
+func (s *single) highest(ctx context.Context, n uint64, e schema.Epoch, end uint64) (schema.Epoch, error) {
+	if s.epochs.known(n, e) {
 		return e, nil
 	}
 	if far := n + MaxInFlight - 1; far <= end {
-		hdr, err := c.header(ctx, far)
+		hdr, err := s.header(ctx, far)
 		if err != nil {
 			return 0, err
 		}
 		if hdr.Epoch == e {
-			c.epochs.counts(n, e)
+			s.epochs.counts(n, e)
 			return e, nil
 		}
 	}
-	highest, err := c.highestOf(ctx, n)
+	highest, err := s.highestOf(ctx, n)
 	if err != nil {
 		return 0, err
 	}
 	if highest <= e {
-		c.epochs.counts(n, e)
+		s.epochs.counts(n, e)
 	}
 	return max(highest, e), nil
 }
@@ -70,19 +70,19 @@ func (c *Channel) highest(ctx context.Context, n uint64, e schema.Epoch, end uin
 // highestOf is the highest epoch of the MaxInFlight-1 chunks below n. Of those at
 // or below the floor the head knows it: there, a chunk that was deleted may have
 // left its name to one that came late and counts for nothing.
-func (c *Channel) highestOf(ctx context.Context, n uint64) (schema.Epoch, error) {
-	for h := c.owner().head; ; {
-		highest, err := c.highestAbove(ctx, n, h.Floor)
+func (s *single) highestOf(ctx context.Context, n uint64) (schema.Epoch, error) {
+	for h := s.c.owner().head; ; {
+		highest, err := s.highestAbove(ctx, n, h.Floor)
 		if err != nil && !errors.Is(err, blob.ErrNotFound) {
 			return 0, err
 		}
 		// Only what is above the floor that is read afterwards was there to stay.
-		now, _, herr := readHead(ctx, c.o.Store, c.o.Channel)
+		now, _, herr := readHead(ctx, s.c.heads, s.c.o.Channel)
 		switch {
 		case herr != nil:
 			return 0, herr
 		case now.Floor >= n: // what it tells is of a higher number than n
-			return 0, c.trimmed(c.at(n), now.Floor)
+			return 0, s.c.trimmed(s.c.at(n), now.Floor)
 		case now.Floor != h.Floor:
 			h = now
 		case err != nil:
@@ -95,9 +95,9 @@ func (c *Channel) highestOf(ctx context.Context, n uint64) (schema.Epoch, error)
 	}
 }
 
-func (c *Channel) highestAbove(ctx context.Context, n, floor uint64) (highest schema.Epoch, err error) {
+func (s *single) highestAbove(ctx context.Context, n, floor uint64) (highest schema.Epoch, err error) {
 	for m := n - 1; m > floor && m+MaxInFlight > n; m-- {
-		hdr, err := c.header(ctx, m)
+		hdr, err := s.header(ctx, m)
 		if err != nil {
 			return 0, err
 		}
@@ -108,20 +108,20 @@ func (c *Channel) highestAbove(ctx context.Context, n, floor uint64) (highest sc
 
 // highestBefore is the highest epoch below chunk n. The last chunk there is is
 // end.
-func (c *Channel) highestBefore(ctx context.Context, n, end uint64) (schema.Epoch, error) {
+func (s *single) highestBefore(ctx context.Context, n, end uint64) (schema.Epoch, error) {
 	if n <= 1 {
 		return 0, nil
 	}
-	if n-1 <= c.floor() {
-		return c.highestOf(ctx, n)
+	if n-1 <= s.c.floor() {
+		return s.highestOf(ctx, n)
 	}
-	hdr, err := c.header(ctx, n-1)
+	hdr, err := s.header(ctx, n-1)
 	if err != nil {
-		return 0, c.missing(ctx, err, c.at(n-1))
+		return 0, s.c.missing(ctx, err, s.c.at(n-1))
 	}
-	highest, err := c.highest(ctx, n-1, hdr.Epoch, end)
+	highest, err := s.highest(ctx, n-1, hdr.Epoch, end)
 	if err != nil {
-		err = c.missing(ctx, err, c.at(n-1))
+		err = s.c.missing(ctx, err, s.c.at(n-1))
 	}
 	return highest, err
 }

@@ -110,15 +110,15 @@ type truth struct {
 // look takes the channel over anew, to find out what landed of the chunks in doubt,
 // which begin at number first. A store that does not answer keeps nobody waiting.
 func (w *writer) look(ctx context.Context, first uint64, inDoubt []*building, cause error) (truth, error) {
-	ids := make([]chunk.PutID, len(inDoubt))
+	sent := make([]chunk.Header, len(inDoubt))
 	for i, b := range inDoubt {
-		ids[i] = b.header.PutID
+		sent[i] = b.header
 	}
 	var found truth
 	done := make(chan error, 1)
 	go func() {
 		var err error
-		found, err = w.c.lookFor(ctx, first, ids)
+		found, err = w.c.lookFor(ctx, first, sent)
 		done <- err
 	}()
 	var in chan *pending // what comes waits at first
@@ -144,20 +144,20 @@ func (w *writer) look(ctx context.Context, first uint64, inDoubt []*building, ca
 }
 
 // lookFor takes the channel over anew and tells how many of the chunks with these
-// ids the log has from number first on, and what is behind them.
-func (c *Channel) lookFor(ctx context.Context, first uint64, ids []chunk.PutID) (truth, error) {
+// headers the log has from number first on, and what is behind them.
+func (c *Channel) lookFor(ctx context.Context, first uint64, sent []chunk.Header) (truth, error) {
 	own, err := c.retake(ctx)
 	if err != nil {
 		return truth{}, fmt.Errorf("take the channel over anew: %w", err)
 	}
 	found := truth{timeMicros: own.timeMicros}
 	n := first
-	for ; found.landed < len(ids) && n <= own.last; found.landed, n = found.landed+1, n+1 {
+	for ; found.landed < len(sent) && n <= own.last; found.landed, n = found.landed+1, n+1 {
 		hdr, err := c.header(ctx, n)
 		if err != nil {
 			return truth{}, err
 		}
-		if hdr.PutID != ids[found.landed] {
+		if !hdr.SameChunk(sent[found.landed]) {
 			break
 		}
 	}

@@ -26,6 +26,7 @@ type head struct {
 	FloorEpoch schema.Epoch `json:"floor_epoch,omitempty"` // 0 while floor is
 	Hint       uint64       `json:"hint"`
 	InFlight   int          `json:"in_flight,omitempty"` // in format 1: always 1
+	Zones      []string     `json:"zones,omitempty"`
 }
 
 const (
@@ -34,6 +35,16 @@ const (
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// cover lets the head tell that the chunks up to n are durable, and reports
+// whether that is news.
+func (h *head) cover(n uint64) bool {
+	if n <= h.Hint {
+		return false
+	}
+	h.Hint = n
+	return true
+}
 
 func (h head) encode() ([]byte, error) {
 	line, err := json.Marshal(h)

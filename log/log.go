@@ -18,6 +18,8 @@ type ChunkStore interface {
 	// GetRange reads n bytes from off, or from the end if off is negative;
 	// fewer when the object ends before.
 	GetRange(ctx context.Context, name string, off, n int64) ([]byte, error)
+	// Delete removes an object; one that is not there is fine.
+	Delete(ctx context.Context, name string) error
 	HeadStore
 }
 

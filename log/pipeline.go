@@ -3,11 +3,9 @@ package log
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
-	"github.com/trinedb/trine/internal/blob"
 	"github.com/trinedb/trine/log/chunk"
 	"github.com/trinedb/trine/schema"
 )
@@ -89,17 +87,24 @@ func (p *pipeline) work(ctx context.Context, enc *chunk.Encoder) {
 			start := time.Now()
 			b.err = p.store(ctx, b)
 			b.put = time.Since(start)
-		}
-		if cap(b.data) <= keepBuffer {
-			select {
-			case p.buffers <- b.data:
-			default:
-			}
+		} else {
+			p.reuse(b.data)
 		}
 		b.data = nil
 		if n := p.done(b); n > 0 {
 			p.hint(ctx, n)
 		}
+	}
+}
+
+// reuse keeps the buffer of a chunk that nobody reads any more.
+func (p *pipeline) reuse(data []byte) {
+	if cap(data) > keepBuffer {
+		return
+	}
+	select {
+	case p.buffers <- data:
+	default:
 	}
 }
 
@@ -162,29 +167,6 @@ func (p *pipeline) done(b *building) (hint uint64) {
 	}
 	p.moved.Broadcast()
 	return hint
-}
-
-// put stores a chunk. An error that is not one of blob.NoEffect's, nor
-// errForeign, leaves the outcome open.
-func (p *pipeline) put(ctx context.Context, b *building) error {
-	c := p.c
-	err := c.o.Store.PutIfAbsent(ctx, chunk.Name(c.o.Channel, b.header.Position), b.data)
-	if !errors.Is(err, blob.ErrExists) {
-		return err
-	}
-	// A store may have tried more than once.
-	occupant, herr := c.header(ctx, b.number)
-	switch {
-	case herr != nil:
-		return fmt.Errorf("who has our number: %v (%v)", herr, err)
-	case occupant.PutID == b.header.PutID:
-		return nil
-	case occupant.Epoch <= b.header.Epoch:
-		// No writer that we fenced can have come here. Taking the channel over
-		// anew finds out what counts.
-		return fmt.Errorf("chunk %v is of epoch %d, writer %q, not above our %d", b.header.Position, occupant.Epoch, occupant.WriterID, b.header.Epoch)
-	}
-	return fmt.Errorf("epoch %d, writer %q: %w", occupant.Epoch, occupant.WriterID, errForeign)
 }
 
 // hint updates the head, and puts nothing more if it belongs to another by now.

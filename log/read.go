@@ -10,10 +10,6 @@ import (
 	"github.com/trinedb/trine/schema"
 )
 
-// footerGuess is how much of a chunk's end is read in the hope that the whole
-// footer is in it: some 4,000 groups.
-const footerGuess = 64 << 10
-
 // Chunk reads a durable chunk, from memory if it is there. It fails with
 // schema.ErrNotFound for a position that is not durable, and schema.ErrTrimmed
 // for one that is no longer kept. The chunk must not be changed.
@@ -22,18 +18,15 @@ func (c *Channel) Chunk(ctx context.Context, pos schema.Position) (*schema.Chunk
 	if ck != nil || err != nil {
 		return ck, err
 	}
-	if ck, err = c.load(ctx, pos.Chunk); err != nil {
-		return nil, c.missing(ctx, err, pos)
-	}
-	highest, err := c.highest(ctx, pos.Chunk, ck.Epoch, c.durableNumber())
+	r, counts, err := c.read(ctx, pos, c.readWhole)
 	if err != nil {
-		return nil, c.missing(ctx, err, pos)
+		return nil, err
 	}
-	if ck.Epoch < highest {
+	if ck = r.chunk; !counts {
 		ck = hollow(ck)
 	}
 	if len(ck.Groups) == 0 {
-		if err := c.kept(ctx, pos); err != nil {
+		if err := c.layout.kept(ctx, pos); err != nil {
 			return nil, err
 		}
 	}
@@ -57,6 +50,19 @@ func (c *Channel) inMemory(pos schema.Position) (*schema.Chunk, error) {
 	}
 }
 
+// read reads from a chunk that is not in memory and reports whether it counts.
+func (c *Channel) read(ctx context.Context, pos schema.Position, fn readFunc) (reading, bool, error) {
+	r, err := c.layout.read(ctx, pos.Chunk, fn)
+	counts := false
+	if err == nil {
+		counts, err = c.layout.counts(ctx, r.header)
+	}
+	if err != nil {
+		return reading{}, false, c.missing(ctx, err, pos)
+	}
+	return r, counts, nil
+}
+
 // missing says what it means that the store lacks a durable chunk. The floor may
 // have been raised by others since the head was read.
 func (c *Channel) missing(ctx context.Context, err error, pos schema.Position) error {
@@ -65,7 +71,7 @@ func (c *Channel) missing(ctx context.Context, err error, pos schema.Position) e
 	}
 	floor := c.floor()
 	if pos.Chunk > floor {
-		h, _, herr := readHead(ctx, c.o.Store, c.o.Channel)
+		h, _, herr := readHead(ctx, c.heads, c.o.Channel)
 		if herr != nil {
 			return fmt.Errorf("why chunk %v is missing: %w", pos, herr)
 		}
@@ -81,34 +87,10 @@ func (c *Channel) trimmed(pos schema.Position, floor uint64) error {
 	return fmt.Errorf("chunk %v, the log begins after %d: %w", pos, floor, schema.ErrTrimmed)
 }
 
-// kept makes sure that what was read of a chunk without changes counts: that the
-// floor, read after it, is below. Below the floor, where a chunk was deleted, the
-// fence of a take-over that came late may lie; what has changes is what it was.
-func (c *Channel) kept(ctx context.Context, pos schema.Position) error {
-	h, _, err := readHead(ctx, c.o.Store, c.o.Channel)
-	switch {
-	case err != nil:
-		return fmt.Errorf("whether chunk %v is kept: %w", pos, err)
-	case pos.Chunk <= h.Floor:
-		return c.trimmed(pos, h.Floor)
-	default:
-		return nil
-	}
-}
-
-// load reads and checks a whole chunk from the store, also a void one.
-func (c *Channel) load(ctx context.Context, n uint64) (*schema.Chunk, error) {
-	pos := c.at(n)
-	name := chunk.Name(c.o.Channel, pos)
-	data, err := c.o.Store.Get(ctx, name)
-	if err != nil {
-		return nil, fmt.Errorf("read chunk %v: %w", pos, err)
-	}
-	_, ck, err := c.dec.Decode(name, c.o.Channel, pos, data)
-	if err != nil {
-		return nil, err
-	}
-	return ck, nil
+// header reads the header of chunk n.
+func (c *Channel) header(ctx context.Context, n uint64) (chunk.Header, error) {
+	r, err := c.layout.read(ctx, n, c.readHeader)
+	return r.header, err
 }
 
 // hollow is what readers see of a void chunk.
@@ -133,60 +115,17 @@ func (c *Channel) Group(ctx context.Context, pos schema.Position, id schema.Inst
 		}
 		return none()
 	}
-	name := chunk.Name(c.o.Channel, pos)
-	f, tail, err := c.footer(ctx, name, pos)
+	r, counts, err := c.read(ctx, pos, c.readGroup(id))
 	if err != nil {
-		return schema.Group{}, 0, c.missing(ctx, err, pos)
+		return schema.Group{}, 0, err
 	}
-	e, ok := f.Find(id)
-	if !ok {
-		if err := c.kept(ctx, pos); err != nil {
+	if !counts || r.group == nil {
+		if err := c.layout.kept(ctx, pos); err != nil {
 			return schema.Group{}, 0, err
 		}
 		return none()
 	}
-	if highest, err := c.highest(ctx, pos.Chunk, f.Header.Epoch, c.durableNumber()); err != nil {
-		return schema.Group{}, 0, c.missing(ctx, err, pos)
-	} else if f.Header.Epoch < highest {
-		if err := c.kept(ctx, pos); err != nil {
-			return schema.Group{}, 0, err
-		}
-		return none()
-	}
-	var block []byte
-	if from := e.Offset - (f.Size - int64(len(tail))); from >= 0 {
-		block = tail[from : from+e.Length()]
-	} else if block, err = c.o.Store.GetRange(ctx, name, e.Offset, e.Length()); err != nil {
-		return schema.Group{}, 0, c.missing(ctx, err, pos)
-	}
-	g, err := c.dec.Group(name, e, block)
-	return g, f.Header.TimeMicros, err
-}
-
-// footer reads a chunk's footer, and gives the part of the chunk's end that was
-// read for it.
-func (c *Channel) footer(ctx context.Context, name string, pos schema.Position) (*chunk.Footer, []byte, error) {
-	tail, err := c.o.Store.GetRange(ctx, name, -footerGuess, footerGuess)
-	if err != nil {
-		return nil, nil, fmt.Errorf("read footer of chunk %v: %w", pos, err)
-	}
-	n, err := chunk.FooterSize(name, tail)
-	if err != nil {
-		return nil, nil, err
-	}
-	if n > int64(len(tail)) && len(tail) == footerGuess {
-		if tail, err = c.o.Store.GetRange(ctx, name, -n, n); err != nil {
-			return nil, nil, fmt.Errorf("read footer of chunk %v: %w", pos, err)
-		}
-	}
-	f, err := chunk.DecodeFooter(name, c.o.Channel, pos, tail)
-	if err != nil {
-		return nil, nil, err
-	}
-	if int64(len(tail)) > f.Size {
-		return nil, nil, fmt.Errorf("chunk %s has more than the %d bytes that it tells of: %w", name, f.Size, schema.ErrCorrupt)
-	}
-	return f, tail, nil
+	return *r.group, r.header.TimeMicros, nil
 }
 
 // Check reads all chunks from a position on, up to the last durable one, in
@@ -202,19 +141,19 @@ func (c *Channel) Check(ctx context.Context, from schema.Position, fn func(*sche
 // readAhead is how many chunks scan reads at a time.
 const readAhead = 4
 
-// scan reads the chunks from one number to another, in order. Chunks of an
-// epoch below one seen before are void: fn sees them without groups.
+// scan reads the chunks from one number to another, in order. fn
+// sees void ones without groups.
 func (c *Channel) scan(ctx context.Context, from, to uint64, fn func(*schema.Chunk) error) error {
 	if from > to {
 		return nil
 	}
-	highest, err := c.highestBefore(ctx, from, to)
+	counts, err := c.layout.inOrder(ctx, from, to)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	type result struct {
-		ck  *schema.Chunk
+		reading
 		err error
 	}
 	ahead := make(chan chan result, readAhead)
@@ -226,8 +165,8 @@ func (c *Channel) scan(ctx context.Context, from, to uint64, fn func(*schema.Chu
 			r := make(chan result, 1)
 			ahead <- r // taken below until it is closed
 			go func() {
-				ck, err := c.load(ctx, n)
-				r <- result{ck, err}
+				got, err := c.layout.read(ctx, n, c.readWhole)
+				r <- result{got, err}
 			}()
 		}
 	}()
@@ -245,12 +184,10 @@ func (c *Channel) scan(ctx context.Context, from, to uint64, fn func(*schema.Chu
 		if got.err != nil {
 			return c.missing(ctx, got.err, c.at(n))
 		}
-		if highest = max(highest, got.ck.Epoch); got.ck.Epoch < highest {
-			got.ck = hollow(got.ck)
-		} else {
-			c.epochs.counts(n, highest)
+		if !counts(got.header) {
+			got.chunk = hollow(got.chunk)
 		}
-		if err := e.add(ctx, got.ck); err != nil {
+		if err := e.add(ctx, got.chunk); err != nil {
 			return err
 		}
 		n++
@@ -290,7 +227,7 @@ func (e *empties) flush(ctx context.Context) error {
 	if len(e.held) == 0 {
 		return nil
 	}
-	if err := e.c.kept(ctx, e.held[0].Position); err != nil {
+	if err := e.c.layout.kept(ctx, e.held[0].Position); err != nil {
 		return err
 	}
 	for _, ck := range e.held {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/trinedb/trine/internal/blob"
@@ -26,7 +27,14 @@ const (
 // An error that leaves the outcome open means what it does for put. What a later
 // try had no effect by says nothing about the first.
 func (p *pipeline) store(ctx context.Context, b *building) error {
-	err := p.put(ctx, b)
+	buf := &shared{data: b.data, reuse: p.reuse}
+	buf.hold()
+	defer buf.release()
+	put := func() error {
+		buf.hold()
+		return p.c.layout.put(ctx, b.header, buf.data, buf.release)
+	}
+	err := put()
 	if !unsettled(err) {
 		return err
 	}
@@ -38,7 +46,7 @@ func (p *pipeline) store(ctx context.Context, b *building) error {
 		}
 		p.c.metrics.resent.Inc()
 		tries++
-		if err = p.put(ctx, b); err == nil || errors.Is(err, errForeign) {
+		if err = put(); err == nil || errors.Is(err, errForeign) {
 			return err
 		}
 	}
@@ -59,4 +67,19 @@ func (p *pipeline) hopeless(b *building) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.fenced || b.run == p.failed && b.number > p.from
+}
+
+// shared is the buffer of a chunk, which is used again when nobody holds it.
+type shared struct {
+	data  []byte
+	users atomic.Int32
+	reuse func([]byte)
+}
+
+func (s *shared) hold() { s.users.Add(1) }
+
+func (s *shared) release() {
+	if s.users.Add(-1) == 0 {
+		s.reuse(s.data)
+	}
 }

@@ -21,9 +21,9 @@ const maxWalkAhead = 32
 // Headers are read ahead and looked at in order. So one may be missed that came
 // while those before it were read; that is as if the take-over had stood still
 // after it looked: its fence meets whoever came.
-func (c *Channel) walk(ctx context.Context, h head, from uint64) (p uint64, last int64, higher schema.Epoch, err error) {
+func (s *single) walk(ctx context.Context, h head, from uint64) (p uint64, last int64, higher schema.Epoch, err error) {
 	reading, cancel := context.WithCancel(ctx)
-	ahead := headers{c: c, number: from, width: 2}
+	ahead := headers{s: s, number: from, width: 2}
 	defer ahead.wait()
 	defer cancel()
 	for p = from; ; p++ {
@@ -43,17 +43,17 @@ func (c *Channel) walk(ctx context.Context, h head, from uint64) (p uint64, last
 	if p-1 <= h.Floor {
 		return p, last, 0, nil
 	}
-	before, err := c.load(ctx, p-1)
+	before, err := s.c.readWhole(ctx, s.store, p-1)
 	if err != nil {
 		return 0, 0, 0, err
 	}
-	return p, max(last, before.TimeMicros), 0, nil
+	return p, max(last, before.header.TimeMicros), 0, nil
 }
 
 // headers reads the headers of chunks in order, some ahead. It is used by one
 // goroutine.
 type headers struct {
-	c      *Channel
+	s      *single
 	number uint64 // the next to ask for
 	width  int    // how many are asked for at a time
 	asked  []chan header
@@ -70,7 +70,7 @@ func (x *headers) next(ctx context.Context) (chunk.Header, error) {
 		got, n := make(chan header, 1), x.number
 		x.asked, x.number = append(x.asked, got), n+1
 		go func() {
-			hdr, err := x.c.header(ctx, n)
+			hdr, err := x.s.header(ctx, n)
 			got <- header{hdr, err}
 		}()
 	}

@@ -167,7 +167,7 @@ func (w *writer) dispatch(reason string) {
 	w.lastTime = max(w.lastTime, w.c.o.Now().UnixMicro())
 	b.seal(chunk.Header{
 		Kind: chunk.Data, Channel: w.c.o.Channel, Position: w.c.at(b.number), Epoch: w.c.owner().head.Epoch,
-		TimeMicros: w.lastTime, PutID: w.c.newPutID(), WriterID: w.c.o.WriterID,
+		TimeMicros: w.lastTime, PutID: w.c.newPutID(), WriterID: w.c.o.WriterID, DurableUpto: w.c.durableNumber(),
 	})
 	w.linger.Stop()
 	w.lingered = false
@@ -205,7 +205,6 @@ func (w *writer) publish(b *building) {
 	c := w.c
 	c.o.Stager.Publish(b.chunk)
 	c.commit(b.chunk)
-	c.epochs.counts(b.number, b.chunk.Epoch)
 	c.metrics.stored(b)
 	for _, p := range b.batches {
 		ack := p.ack

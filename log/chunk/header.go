@@ -54,6 +54,13 @@ type Header struct {
 	DurableUpto uint64
 }
 
+// SameChunk reports whether two headers are of one chunk, or of copies of it: an
+// owner makes one chunk at a number that anybody can come to see.
+func (h Header) SameChunk(o Header) bool {
+	h.PutID, o.PutID = PutID{}, PutID{}
+	return h == o
+}
+
 // Layout of a header; see docs/format/chunk.md.
 const (
 	offMagic      = 0

@@ -39,6 +39,7 @@ type Store interface {
 	GetRange(ctx context.Context, name string, off, n int64) ([]byte, error)
 	Read(ctx context.Context, name string) ([]byte, blob.Version, error)
 	Swap(ctx context.Context, name string, old blob.Version, data []byte) (blob.Version, error)
+	Delete(ctx context.Context, name string) error
 }
 
 // Options adjust a Hedge. The zero value is the documented defaults.
