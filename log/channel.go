@@ -103,7 +103,11 @@ func newChannel(o Options) (*Channel, error) {
 		dedup:  map[schema.DedupKey]*dedupEntry{},
 		cancel: func() {},
 	}
-	c.layout, c.heads = &single{c: c, store: o.Store}, o.Store
+	if len(o.Zones) > 0 {
+		c.layout, c.heads = newZones(c, o.Zones), o.Head
+	} else {
+		c.layout, c.heads = &single{c: c, store: o.Store}, o.Store
+	}
 	return c, nil
 }
 

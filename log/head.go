@@ -26,12 +26,18 @@ type head struct {
 	FloorEpoch schema.Epoch `json:"floor_epoch,omitempty"` // 0 while floor is
 	Hint       uint64       `json:"hint"`
 	InFlight   int          `json:"in_flight,omitempty"` // in format 1: always 1
-	Zones      []string     `json:"zones,omitempty"`
+
+	// Of a channel in three zones, which has no hint; see owners.go.
+	Zones  []string     `json:"zones,omitempty"`  // their names, sorted
+	Sealed uint64       `json:"sealed,omitempty"` // up to here it is decided what counts
+	Serves schema.Epoch `json:"serves,omitempty"` // whose chunks count beyond
+	Owners []span       `json:"owners,omitempty"` // whose do up to sealed, above the floor
 }
 
 const (
 	headFormat   = 2
-	maxHeadBytes = 4096
+	zonesFormat  = 3 // of a channel in three zones
+	maxHeadBytes = 256 << 10
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -39,10 +45,14 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // cover lets the head tell that the chunks up to n are durable, and reports
 // whether that is news.
 func (h *head) cover(n uint64) bool {
-	if n <= h.Hint {
+	if n <= max(h.Hint, h.Sealed) {
 		return false
 	}
-	h.Hint = n
+	if len(h.Zones) > 0 {
+		h.own(n)
+	} else {
+		h.Hint = n
+	}
 	return true
 }
 
@@ -50,6 +60,9 @@ func (h head) encode() ([]byte, error) {
 	line, err := json.Marshal(h)
 	if err != nil {
 		return nil, fmt.Errorf("encode head: %w", err)
+	}
+	if len(line) > maxHeadBytes-10 {
+		return nil, fmt.Errorf("encode head: %d spans of owners above floor %d do not fit %d bytes: %w", len(h.Owners), h.Floor, maxHeadBytes, schema.ErrNoSpace)
 	}
 	return fmt.Appendf(line, "\n%08x\n", crc32.Checksum(line, castagnoli)), nil
 }
@@ -79,10 +92,16 @@ func decodeHead(name string, channel uint32, data []byte) (head, error) {
 	if h.Format == 1 && h.InFlight == 0 {
 		h.Format, h.InFlight = headFormat, 1
 	}
-	if h.Format != headFormat {
+	if h.Format != headFormat && h.Format != zonesFormat {
 		return head{}, fmt.Errorf("head %s: format %d: %w", name, h.Format, schema.ErrUnsupported)
 	}
-	if h.Channel != channel || h.Epoch == 0 || h.Hint < h.Floor || h.InFlight < 1 || h.InFlight > MaxInFlight {
+	if h.Format == zonesFormat && !h.validOwners() {
+		return bad("zones %q, sealed %d, serves %d, owners %v do not fit together", h.Zones, h.Sealed, h.Serves, h.Owners)
+	}
+	if h.Format == headFormat && (h.Hint < h.Floor || h.Zones != nil || h.Owners != nil || h.Sealed > 0 || h.Serves > 0) {
+		return bad("floor %d, hint %d, or members of three zones", h.Floor, h.Hint)
+	}
+	if h.Channel != channel || h.Epoch == 0 || h.InFlight < 1 || h.InFlight > MaxInFlight {
 		return bad("it is of channel %d, epoch %d, floor %d, hint %d, %d in flight", h.Channel, h.Epoch, h.Floor, h.Hint, h.InFlight)
 	}
 	return h, nil

@@ -35,7 +35,7 @@ type chunkOwner interface {
 type chunkWriter interface {
 	// put makes a chunk durable. free is called, once, when data is the caller's
 	// again, which may be after put has returned. An error that is none of
-	// blob.NoEffect's leaves the outcome open, but for errForeign alone.
+	// blob.NoEffect's leaves the outcome open, but for errForeign.
 	put(ctx context.Context, hdr chunk.Header, data []byte, free func()) error
 	// remove deletes what there is of a chunk at or below the floor.
 	remove(ctx context.Context, n uint64) error
@@ -64,6 +64,7 @@ type chunkReader interface {
 type reading struct {
 	header chunk.Header
 	chunk  *schema.Chunk // the whole
+	data   []byte        // its bytes
 	group  *schema.Group // one collection's
 }
 
@@ -95,7 +96,7 @@ func (c *Channel) readWhole(ctx context.Context, s rangeReader, n uint64) (readi
 		return reading{}, fmt.Errorf("read chunk %v: %w", c.at(n), err)
 	}
 	hdr, ck, err := c.dec.Decode(c.name(n), c.o.Channel, c.at(n), data)
-	return reading{header: hdr, chunk: ck}, err
+	return reading{header: hdr, chunk: ck, data: data}, err
 }
 
 // readGroup is a readFunc for one collection's records, by two ranged reads.

@@ -23,6 +23,12 @@ type ChunkStore interface {
 	HeadStore
 }
 
+// Zone is one of the three stores of a channel in three zones.
+type Zone struct {
+	Name  string // by which the head and errors call it, always the same
+	Store ChunkStore
+}
+
 // HeadStore changes a small object by compare-and-swap.
 type HeadStore interface {
 	Read(ctx context.Context, name string) ([]byte, blob.Version, error)

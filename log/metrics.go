@@ -21,7 +21,9 @@ type metrics struct {
 	ackTime   prometheus.Histogram
 	pending   prometheus.Gauge
 	unappl    prometheus.Gauge
-	succeeded prometheus.Counter // of appends
+	zonePuts  *prometheus.CounterVec // by zone and outcome
+	zoneHoles *prometheus.GaugeVec   // by zone
+	succeeded prometheus.Counter     // of appends
 }
 
 func newMetrics(o Options) *metrics {
@@ -46,6 +48,13 @@ func newMetrics(o Options) *metrics {
 		unappl: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "trine_log_unapplied_bytes", Help: "Bytes durable and not applied by the index."}),
 	}
+	if len(o.Zones) > 0 {
+		m.zonePuts = prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "trine_log_zone_puts_total", Help: "Chunks by zone and what became of them there: stored, failed, skipped (the zone lags too far), repaired.",
+		}, []string{"zone", "outcome"})
+		m.zoneHoles = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "trine_log_zone_missing_chunks", Help: "Durable chunks that a zone is known to lack and is to be given."}, []string{"zone"})
+	}
 	m.succeeded = m.appends.WithLabelValues("ok")
 	if o.Registerer == nil {
 		return m
@@ -60,6 +69,9 @@ func newMetrics(o Options) *metrics {
 	m.ackTime = register(r, m.ackTime)
 	m.pending = register(r, m.pending)
 	m.unappl = register(r, m.unappl)
+	if m.zonePuts != nil {
+		m.zonePuts, m.zoneHoles = register(r, m.zonePuts), register(r, m.zoneHoles)
+	}
 	m.succeeded = m.appends.WithLabelValues("ok")
 	return m
 }

@@ -18,6 +18,8 @@ import (
 // everything below Stager is the documented default.
 type Options struct {
 	Store    ChunkStore // where chunks and the head are kept
+	Zones    []Zone     // in place of Store: three stores, two of which make a chunk durable
+	Head     HeadStore  // with Zones: where the head is kept; it has to outlive a zone
 	Channel  uint32     // which channel of that store
 	WriterID string     // who writes, for people: at most 47 bytes of printable ASCII
 	State    State      // what was applied; nil: nothing ever was
@@ -80,8 +82,14 @@ const maxAppendBytes = 128 << 20
 // Validate checks o.
 func (o Options) Validate() error {
 	switch {
-	case o.Store == nil:
+	case o.Store == nil && len(o.Zones) == 0:
 		return fmt.Errorf("log options: Store is missing: %w", schema.ErrInvalid)
+	case len(o.Zones) > 0 && (o.Store != nil || o.Head == nil) || len(o.Zones) == 0 && o.Head != nil:
+		return fmt.Errorf("log options: want Store, or Zones and Head: %w", schema.ErrInvalid)
+	case len(o.Zones) > 0 && len(o.Zones) != zoneCount:
+		return fmt.Errorf("log options: %d zones: want %d: %w", len(o.Zones), zoneCount, schema.ErrInvalid)
+	case !validZones(o.Zones):
+		return fmt.Errorf("log options: zones need stores, and names that differ: %w", schema.ErrInvalid)
 	case o.MaxChunkBytes < 0 || o.MaxChunkBytes > maxAppendBytes:
 		return fmt.Errorf("log options: MaxChunkBytes %d: want at most %d: %w", o.MaxChunkBytes, maxAppendBytes, schema.ErrInvalid)
 	case o.InFlight < 0 || o.InFlight > MaxInFlight:
@@ -92,6 +100,17 @@ func (o Options) Validate() error {
 		return fmt.Errorf("log options: CatchUp needs State: %w", schema.ErrInvalid)
 	}
 	return checkWriterID(o.WriterID)
+}
+
+func validZones(zones []Zone) bool {
+	names := map[string]bool{}
+	for _, z := range zones {
+		if z.Name == "" || names[z.Name] || z.Store == nil {
+			return false
+		}
+		names[z.Name] = true
+	}
+	return true
 }
 
 func checkWriterID(id string) error {

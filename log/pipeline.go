@@ -13,6 +13,7 @@ import (
 var (
 	errSkipped = errors.New("a chunk before it failed") // it was not given to the store
 	errForeign = errors.New("another writer's chunk is at our number")
+	errSealed  = errors.New("another writer took our number in one zone") // and may adopt our chunk from another
 )
 
 // pipeline encodes and puts sealed chunks, several at a time, and gives them

@@ -58,13 +58,15 @@ func (w *writer) recover(ctx context.Context) {
 	}
 }
 
-// certain reports whether a chunk was not stored and never will be.
+// certain reports whether a chunk was not stored and never will be. In three
+// zones another's chunk in one of them does not say so of the others.
 func certain(b *building) bool {
-	return b.err != nil && (blob.NoEffect(b.err) || errors.Is(b.err, schema.ErrTooLarge) || errors.Is(b.err, errSkipped) || foreign(b))
+	return b.err != nil && !errors.Is(b.err, errSealed) &&
+		(blob.NoEffect(b.err) || errors.Is(b.err, schema.ErrTooLarge) || errors.Is(b.err, errSkipped) || foreign(b))
 }
 
 // foreign reports whether another writer has the chunk's number.
-func foreign(b *building) bool { return errors.Is(b.err, errForeign) }
+func foreign(b *building) bool { return errors.Is(b.err, errForeign) || errors.Is(b.err, errSealed) }
 
 // traced reports whether the store has the chunk, or may come to have it.
 func traced(b *building) bool { return !certain(b) }

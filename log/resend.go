@@ -46,7 +46,7 @@ func (p *pipeline) store(ctx context.Context, b *building) error {
 		}
 		p.c.metrics.resent.Inc()
 		tries++
-		if err = put(); err == nil || errors.Is(err, errForeign) {
+		if err = put(); err == nil || errors.Is(err, errForeign) || errors.Is(err, errSealed) {
 			return err
 		}
 	}
@@ -56,9 +56,10 @@ func (p *pipeline) store(ctx context.Context, b *building) error {
 	return fmt.Errorf("%w (%d tries, the last: %v)", doubt, tries, err)
 }
 
-// unsettled reports whether a PUT that ended with err may have landed.
+// unsettled reports whether a PUT that ended with err may have landed, and may
+// yet succeed.
 func unsettled(err error) bool {
-	return err != nil && !blob.NoEffect(err) && !errors.Is(err, errForeign)
+	return err != nil && !blob.NoEffect(err) && !errors.Is(err, errForeign) && !errors.Is(err, errSealed)
 }
 
 // hopeless reports whether nothing is won by storing b: a chunk before it failed,
