@@ -7,3 +7,30 @@ func (c *Channel) Held() (collections, keys, chunks int) {
 	defer c.mu.RUnlock()
 	return len(c.seqs.entries), len(c.dedup), len(c.tail.chunks)
 }
+
+// RecodeHead decodes the bytes of a head and encodes it again.
+func RecodeHead(data []byte) ([]byte, error) {
+	h, err := decodeHead("head", 0, data)
+	if err != nil {
+		return nil, err
+	}
+	return h.encode()
+}
+
+// HeadOwner tells whose chunk counts at a number, by the bytes of a head.
+func HeadOwner(data []byte, n uint64) (epoch uint64, counts bool, err error) {
+	h, err := decodeHead("head", 0, data)
+	if err != nil {
+		return 0, false, err
+	}
+	e, ok := h.ownerOf(n)
+	return uint64(e), ok, nil
+}
+
+// Holes are numbers of chunks that a zone lacks.
+type Holes struct{ h holes }
+
+func (h *Holes) Add(n uint64)          { h.h.add(n) }
+func (h *Holes) Remove(n uint64)       { h.h.remove(n) }
+func (h *Holes) First() (uint64, bool) { return h.h.first() }
+func (h *Holes) Count() uint64         { return h.h.count() }

@@ -280,3 +280,108 @@ func TestZonesRefused(t *testing.T) {
 		wantErr(t, err, schema.ErrUnavailable)
 	})
 }
+
+// TestZoneHasWhatDoesNotCount reads chunks of which one zone has a damaged copy,
+// another's chunk, or a marker.
+func TestZoneHasWhatDoesNotCount(t *testing.T) {
+	other := func(kind chunk.Kind) func(data []byte) []byte {
+		return func([]byte) []byte {
+			e, err := chunk.NewEncoder()
+			if err != nil {
+				t.Fatal(err)
+			}
+			hdr := chunk.Header{Kind: kind, Position: schema.Position{Chunk: 4}, Epoch: 7}
+			var groups []schema.Group
+			if kind == chunk.Data {
+				groups = []schema.Group{{Instance: 16, FirstSeq: 2, Records: group(16, "void").Records}}
+			}
+			data, err := e.Append(nil, hdr, groups, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return data
+		}
+	}
+	for what, change := range map[string]func([]byte) []byte{
+		"damaged": func(b []byte) []byte { b[len(b)/2] ^= 1; return b },
+		"cut":     func(b []byte) []byte { return b[:20] },
+		"void":    other(chunk.Data),
+		"marker":  other(chunk.Marker),
+	} {
+		for zone := range 3 {
+			t.Run(fmt.Sprintf("%s/%d", what, zone), func(t *testing.T) {
+				h, x := newThree(), newFakeIndex(t)
+				o := h.options(x)
+				o.TailBytes, o.CacheBytes = 1, 1
+				c := open(t, o)
+				for _, row := range []string{"a", "b", "c", "d"} {
+					mustAppend(t, c, batch(group(16, row)))
+				}
+				c.Applied(x.apply(100))
+				if err := replace(name(4), change)(t.Context(), h.mems[zone]); err != nil {
+					t.Fatal(err)
+				}
+				coldRows(t, c, "[a b c d]")
+				if got := fmt.Sprint(rows(t, c)); got != "map[16:[a b c d]]" {
+					t.Errorf("in order: %s", got)
+				}
+				// With both others gone there is nothing to be had, and it says so.
+				for i := range h.zones {
+					if i != zone {
+						h.zones[i].set(away(schema.ErrUnavailable))
+					}
+				}
+				_, err := c.Chunk(t.Context(), schema.Position{Chunk: 4})
+				wantErr(t, err, schema.ErrUnavailable)
+			})
+		}
+	}
+}
+
+// TestLostInAllZones is damage, not an outage.
+func TestLostInAllZones(t *testing.T) {
+	h, x := newThree(), newFakeIndex(t)
+	o := h.options(x)
+	o.TailBytes, o.CacheBytes = 1, 1
+	c := open(t, o)
+	for _, row := range []string{"a", "b"} {
+		mustAppend(t, c, batch(group(16, row)))
+	}
+	c.Applied(x.apply(100))
+	for _, m := range h.mems {
+		if err := m.Delete(t.Context(), name(2)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := c.Chunk(t.Context(), schema.Position{Chunk: 2})
+	wantErr(t, err, schema.ErrCorrupt)
+}
+
+// TestHoleStaysWithItsOwner: what was not repaired when a channel ends is in two
+// zones, and is read from there.
+func TestHoleStaysWithItsOwner(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newThree()
+		c, err := log.Open(t.Context(), h.options(newFakeIndex(t)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.zones[0].set(away(schema.ErrUnavailable))
+		mustAppend(t, c, batch(group(16, "a")))
+		begin := time.Now()
+		if err := c.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(begin); took != time.Second {
+			t.Errorf("closing took %v", took)
+		}
+		h.zones[0].set(nil)
+		c = open(t, h.options(newFakeIndex(t)))
+		if got := h.kinds(t, 2); got != "- data data" {
+			t.Errorf("zones have %s", got)
+		}
+		if got := fmt.Sprint(rows(t, c)); got != "map[16:[a]]" {
+			t.Errorf("rows %s", got)
+		}
+	})
+}
