@@ -71,7 +71,7 @@ func verdict(hdr chunk.Header, stored int, failed []error) error {
 			return fmt.Errorf("chunk %v: no zone took it: %w", hdr.Position, err)
 		}
 	}
-	return fmt.Errorf("chunk %v: outcome unknown: %d zones are known to have it: %v", hdr.Position, stored, err)
+	return fmt.Errorf("chunk %v: %d of three zones are known to have it: %v", hdr.Position, stored, err)
 }
 
 // send starts the PUTs, but not into a zone that lags too far, unless too few

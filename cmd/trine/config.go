@@ -16,13 +16,15 @@ import (
 	"github.com/knadh/koanf/providers/posflag"
 	"github.com/knadh/koanf/v2"
 	"github.com/spf13/pflag"
+
+	"github.com/trinedb/trine/internal/node"
 )
 
 // config is what a server runs with: defaults, then a YAML file, then the
 // environment (TRINE_ and the key in capitals), then flags.
 type config struct {
 	Data            string        `koanf:"data" yaml:"data"`
-	Store           string        `koanf:"store" yaml:"store"`
+	Store           []string      `koanf:"store" yaml:"store"`
 	LakeStore       string        `koanf:"lake_store" yaml:"lake_store"`
 	Listen          string        `koanf:"listen" yaml:"listen"`
 	Tokens          []string      `koanf:"tokens" yaml:"tokens"`
@@ -41,7 +43,7 @@ type config struct {
 const defaultListen = "127.0.0.1:7744"
 
 var configDefaults = map[string]any{
-	"data": "trine-data", "store": "", "lake_store": "", "listen": defaultListen, "tokens": []string{},
+	"data": "trine-data", "store": []string{}, "lake_store": "", "listen": defaultListen, "tokens": []string{},
 	"log_level": "info", "log_format": "text",
 	"linger": "0s", "chunk_bytes": 0,
 	"flush_bytes": 32 << 20, "flush_deadline": "10s",
@@ -51,8 +53,8 @@ var configDefaults = map[string]any{
 // configHelp says what each key is for; it is also what flags there are.
 var configHelp = []struct{ key, help string }{
 	{"data", "data directory"},
-	{"store", "where log and lake are kept: file:///path, s3://bucket/prefix?…, s3express://…; default the data directory"},
-	{"lake_store", "where the lake is kept, if not in store"},
+	{"store", "where log and lake are kept: file:///path, s3://bucket/prefix?…, s3express://…; default the data directory; three times: the log in three zones"},
+	{"lake_store", "where the lake is kept, if not in store; with three zones also the log's head"},
 	{"listen", "address to listen on, HOST:PORT; port 0 takes a free one"},
 	{"tokens", "bearer tokens that are let in; none: everybody"},
 	{"log_level", "debug, info, warn or error"},
@@ -166,10 +168,28 @@ func decodeConfig(k *koanf.Koanf) (config, error) {
 		return c, usage("config: linger, flush_deadline and shutdown_timeout are times above 0, as 10s")
 	case c.ChunkBytes != 0 && (c.ChunkBytes < 4<<10 || c.ChunkBytes > 64<<20):
 		return c, usage("config: chunk_bytes %d: want 4096 to 67108864, or 0 for what suits the store", c.ChunkBytes)
+	case len(c.Store) > 3 || len(c.Store) == 2:
+		return c, usage("config: %d stores: name one, or three in three zones, of which two are enough at any time; with two a write would need both", len(c.Store))
 	case c.FlushBytes < 1<<10:
 		return c, usage("config: flush_bytes %d: want at least 1024", c.FlushBytes)
 	}
 	return c, choice("log-format", c.LogFormat, "text", "json")
+}
+
+// splitStores reads a list of stores as the environment has it.
+func splitStores(list string) []string {
+	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' })
+}
+
+// placeStores tells a node its stores: one, or three zones.
+func placeStores(o *node.Options, urls []string) {
+	switch len(urls) {
+	case 0:
+	case 1:
+		o.Store = urls[0]
+	default:
+		o.Zones = urls
+	}
 }
 
 // logger writes what happens to stderr.

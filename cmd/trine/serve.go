@@ -77,12 +77,13 @@ func startServer(ctx context.Context, c config) (*server, error) {
 	if s.listener, err = net.Listen("tcp", c.Listen); err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
-	s.node, err = node.Open(ctx, node.Options{
-		Data: c.Data, Store: c.Store, LakeStore: c.LakeStore, Linger: c.Linger, ChunkBytes: c.ChunkBytes, FlushBytes: c.FlushBytes,
+	o := node.Options{
+		Data: c.Data, LakeStore: c.LakeStore, Linger: c.Linger, ChunkBytes: c.ChunkBytes, FlushBytes: c.FlushBytes,
 		FlushDeadline: c.FlushDeadline, MinFreeBytes: c.MinFreeBytes,
 		Logger: s.logger, Registerer: registry,
-	})
-	if err != nil {
+	}
+	placeStores(&o, c.Store)
+	if s.node, err = node.Open(ctx, o); err != nil {
 		return nil, errors.Join(err, s.listener.Close())
 	}
 	s.http, err = arrowhttp.New(arrowhttp.Options{

@@ -21,6 +21,7 @@ import (
 
 func newVerify(a *app) *cobra.Command {
 	var at node.Options
+	var urls []string
 	cmd := &cobra.Command{
 		Use:   "verify [TENANT/COLLECTION]",
 		Short: "Prove that log, index and lake agree, row by row",
@@ -41,6 +42,7 @@ With --data it opens the directory of a stopped server, else it asks the one at
 				only = args[0]
 			}
 			if at.Data != "" {
+				placeStores(&at, urls)
 				return a.verifyData(cmd, at, only)
 			}
 			c, err := a.client()
@@ -52,7 +54,7 @@ With --data it opens the directory of a stopped server, else it asks the one at
 	}
 	f := cmd.Flags()
 	f.StringVar(&at.Data, "data", "", "data directory of a stopped server")
-	f.StringVar(&at.Store, "store", os.Getenv("TRINE_STORE"), "its store, if not the data directory")
+	f.StringSliceVar(&urls, "store", splitStores(os.Getenv("TRINE_STORE")), "its store, if not the data directory, or its three zones")
 	f.StringVar(&at.LakeStore, "lake-store", os.Getenv("TRINE_LAKE_STORE"), "its lake's store, if another")
 	return cmd
 }

@@ -33,6 +33,10 @@ type Options struct {
 	// s3express://bucket--zone--x-s3/prefix, as docs/storage.md has them.
 	// Default: the data directory.
 	Store, LakeStore string
+	// Zones, in place of Store, are three stores in S3, for chunks of the log alone:
+	// two of them are enough at any time. LakeStore is needed then, in S3
+	// Standard, and has the log's head.
+	Zones []string
 	// S3 adjusts stores in S3.
 	S3 s3.Options
 	// MustExist refuses a data directory that is not there, rather than making
@@ -129,6 +133,9 @@ func (n *Node) open(ctx context.Context) (err error) {
 
 // mustExist refuses a log that lies in a folder which is not there.
 func (n *Node) mustExist() error {
+	if len(n.opts.Zones) > 0 {
+		return nil
+	}
 	folder, local, err := localStore(n.opts.Store, n.opts.Data)
 	if err != nil || !local {
 		return err
@@ -164,7 +171,7 @@ func (n *Node) openChannel(ctx context.Context) (*log.Channel, error) {
 	}
 	replayed := 0
 	channel, err := log.Open(ctx, log.Options{
-		Store: n.stores.chunks, WriterID: writerID(host, os.Getpid()),
+		Store: n.stores.chunks, Zones: n.stores.zones, Head: n.stores.head, WriterID: writerID(host, os.Getpid()),
 		State: n.index, Stager: n.index, Applied: n.index.Applied(),
 		CatchUp: func(ctx context.Context, c *schema.Chunk) error {
 			replayed++

@@ -20,7 +20,9 @@ import (
 
 // stores are where a node's log and lake keep their objects.
 type stores struct {
-	chunks  log.ChunkStore
+	chunks  log.ChunkStore // nil: zones
+	zones   []log.Zone
+	head    log.HeadStore // with zones
 	objects lakehouse.Objects
 	baseURI string            // of the lake's objects, for engines
 	engine  map[string]string // what engines need to read them; see rest.Options
@@ -73,6 +75,9 @@ func openStores(ctx context.Context, o Options) (*stores, error) {
 }
 
 func (s *stores) openLog(ctx context.Context, o Options) error {
+	if len(o.Zones) > 0 {
+		return s.openZones(ctx, o)
+	}
 	folder, local, err := localStore(o.Store, o.Data)
 	if err != nil {
 		return err
@@ -87,7 +92,12 @@ func (s *stores) openLog(ctx context.Context, o Options) error {
 		s.chunks, err = counted("log", dir, o)
 		return err
 	}
-	store, config, err := s.openS3(ctx, o, o.Store, "log")
+	config, err := s3.Parse(o.Store)
+	if err != nil {
+		return err
+	}
+	config = config.Under("log")
+	store, err := s.openS3(ctx, o, config)
 	if err != nil {
 		return err
 	}
@@ -135,7 +145,12 @@ func (s *stores) openLake(ctx context.Context, o Options) error {
 		s.objects, err = counted("lake", dir, o)
 		return err
 	}
-	store, config, err := s.openS3(ctx, o, url, "lake")
+	config, err := s3.Parse(url)
+	if err != nil {
+		return err
+	}
+	config = config.Under("lake")
+	store, err := s.openS3(ctx, o, config)
 	if err != nil {
 		return err
 	}
@@ -144,21 +159,16 @@ func (s *stores) openLake(ctx context.Context, o Options) error {
 	return err
 }
 
-// openS3 opens the store below a folder of what url names.
-func (s *stores) openS3(ctx context.Context, o Options, url, folder string) (*s3.Store, s3.Config, error) {
-	config, err := s3.Parse(url)
-	if err != nil {
-		return nil, config, err
-	}
-	config = config.Under(folder)
+// openS3 opens a store that has to be there.
+func (s *stores) openS3(ctx context.Context, o Options, config s3.Config) (*s3.Store, error) {
 	options := o.S3
 	options.Logger, options.Registerer = o.Logger, o.Registerer
 	store, err := s3.Open(ctx, config, options)
 	if err != nil {
-		return nil, config, fmt.Errorf("store %s: %w", config, err)
+		return nil, fmt.Errorf("store %s: %w", config, err)
 	}
 	s.closers = append(s.closers, store.Close)
-	return store, config, nil
+	return store, nil
 }
 
 // engineProperties are what an engine needs to reach the store, beside
