@@ -20,6 +20,9 @@ func (w *World) stepReader(i uint8, r uint32) {
 	if c.next >= lastNumber {
 		return
 	}
+	if w.trimmed(c) {
+		return
+	}
 	one := r>>3%2 == 0
 	if one {
 		w.readOne(c)
@@ -93,7 +96,7 @@ func (w *World) Finish() {
 	}
 	for away := range uint8(zoneCount) {
 		a, b := (away+1)%zoneCount, (away+2)%zoneCount
-		c := reader{next: 1, head: w.head}
+		c := reader{next: w.head.floor + 1, fold: w.head.floorFold, head: w.head}
 		for c.next < lastNumber {
 			for i := range w.readers {
 				if r := &w.readers[i]; r.next == c.next && r.fold.seen != c.fold.seen {

@@ -17,6 +17,11 @@ type Rules struct {
 	StopUpto     bool // a reader of one zone stops at durable_upto
 	VouchOwn     bool // as told by a chunk of the same epoch
 
+	AdvanceDurable bool // an owner tells the head that what is durable is decided, and no more
+	FloorFirst     bool // GC deletes only what the floor in the head is not below
+	KeepMarkers    bool // GC keeps the markers at the first dead number of each take-over
+	FloorAfter     bool // what was read counts only if the floor, read after it, is below
+
 	// OneMarker is no rule of the protocol: without Record, one marker of an
 	// earlier take-over, not two, is taken to say that the number is dead.
 	OneMarker bool
@@ -27,6 +32,7 @@ func AllRules() Rules {
 	return Rules{
 		AckTwo: true, AckPrefix: true, StepDown: true, ReadOccupant: true, SealTwo: true, SealOver: true, SealWindow: true,
 		AdoptAny: true, CopyTwo: true, NewPutID: true, Record: true, Void: true, StopUpto: true, VouchOwn: true,
+		AdvanceDurable: true, FloorFirst: true, KeepMarkers: true, FloorAfter: true,
 	}
 }
 

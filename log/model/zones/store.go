@@ -41,6 +41,9 @@ type head struct {
 	owner   uint8  // epoch of the last owner that served
 	begins  [maxEpoch + 1]number
 	archive fold // what chunks up to sealed come to, as an index would have it
+
+	floor     number // up to here chunks may have been deleted
+	floorFold fold   // what they come to
 }
 
 // maxEpoch bounds the take-overs of a schedule.

@@ -14,7 +14,8 @@ const (
 	actorReader = actorClient + clients
 	actorNet    = actorReader + readers
 	actorCrash  = actorNet + 1
-	actors      = actorCrash + 1
+	actorGC     = actorCrash + 1
+	actors      = actorGC + 1
 	readers     = 2
 )
 
@@ -48,6 +49,7 @@ type state struct {
 	writers [writers]writer
 	clients [clients]client
 	readers [readers]reader
+	gc      gc
 
 	acked     [clients]set
 	ackEpoch  [clients][writes]uint8
@@ -56,7 +58,7 @@ type state struct {
 
 var _ explore.World = (*World)(nil)
 
-var weights = [actors]uint8{12, 12, 12, 4, 4, 4, 4, 24, 1}
+var weights = [actors]uint8{12, 12, 12, 4, 4, 4, 4, 24, 1, 3}
 
 // Weights implements explore.World.
 func (w *World) Weights() []uint8 { return weights[:] }
@@ -66,6 +68,7 @@ func (w *World) Reset() {
 	w.state = state{}
 	w.head.epoch, w.head.version, w.head.owner, w.head.begins[1] = 1, 1, 1, 1
 	w.writers[0] = writer{phase: serving, epoch: 1, next: 1}
+	w.gc.at = 1
 	for i := range w.readers {
 		w.readers[i] = reader{next: 1, zone: uint8(i), head: w.head}
 	}
@@ -88,6 +91,8 @@ func (w *World) Step(c explore.Choice) bool {
 		}
 	case a == actorNet:
 		w.land(c.Bits)
+	case a == actorGC:
+		w.stepGC(c.Bits)
 	case a == actorCrash:
 		if i := uint8(c.Bits % writers); w.writers[i].phase != idle && c.Bits>>8%4 == 0 {
 			w.stepDown(i, "crashes")

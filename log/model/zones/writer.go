@@ -69,6 +69,9 @@ func (w *World) serve(i uint8, r uint32) {
 	r >>= 8
 	s := &o.slots[n]
 	if !s.used {
+		if r%4 == 0 && w.Rules.Record {
+			w.advance(i)
+		}
 		return
 	}
 	switch s.heard[z] {
@@ -83,6 +86,10 @@ func (w *World) serve(i uint8, r uint32) {
 			w.sendSlot(i, n, z)
 		case 4:
 			w.stepDown(i, "hears nothing of its chunk")
+		case 5, 6, 7, 8:
+			if w.Rules.Record {
+				w.advance(i)
+			}
 		}
 	}
 }

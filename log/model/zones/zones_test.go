@@ -63,7 +63,11 @@ func TestEachRuleIsNeeded(t *testing.T) {
 		{"record the decision", func(r *zones.Rules) { r.Record = false }, 1, 1_000},
 		{"void other epochs", func(r *zones.Rules) { r.Void = false }, 4, 1_000},
 		{"stop at durable_upto", func(r *zones.Rules) { r.StopUpto = false }, 1, 1_000},
-		{"vouch for the own epoch only", func(r *zones.Rules) { r.VouchOwn = false }, 1, 5_000},
+		{"vouch for the own epoch only", func(r *zones.Rules) { r.VouchOwn = false }, 1, 20_000},
+		{"decide what is durable", func(r *zones.Rules) { r.AdvanceDurable = false }, 1, 1_000},
+		{"the floor before deletion", func(r *zones.Rules) { r.FloorFirst = false }, 1, 2_000},
+		{"keep the first dead number's markers", func(r *zones.Rules) { r.KeepMarkers = false }, 1, 200_000},
+		{"read the floor after the chunk", func(r *zones.Rules) { r.FloorAfter = false }, 1, 20_000},
 	}
 	for _, test := range tests {
 		t.Run(test.rule, func(t *testing.T) {
@@ -99,6 +103,7 @@ func TestCoverage(t *testing.T) {
 	patterns := []string{
 		"serves from", "acknowledges", "steps down", "counts", "finds nothing", "reader takes", "was overtaken",
 		"meets a higher epoch", "lands; the answer is lost", "lost on the way", "gets a 412",
+		"tells the head", "raises the floor", "GC deletes",
 	}
 	const count = 500
 	w := &zones.World{Rules: zones.AllRules(), Window: 4}
