@@ -48,18 +48,22 @@ func (h *head) spanAfter(n uint64) int {
 	return sort.Search(len(h.Owners), func(i int) bool { return h.Owners[i].to >= n })
 }
 
+// raise lets the head tell that chunks up to floor, which are applied, may be
+// deleted; epoch is the highest of theirs. Those of them that count are given up,
+// and what is empty stays: a marker that is deleted opens its number.
+func (h *head) raise(floor uint64, epoch schema.Epoch) {
+	h.cover(floor)
+	h.Floor, h.FloorEpoch = floor, epoch
+	h.Owners = slices.DeleteFunc(slices.Clone(h.Owners), func(s span) bool { return s.to <= floor })
+}
+
 // own notes that chunks from sealed+1 up to n, of the epoch that serves, count.
 func (h *head) own(n uint64) {
 	if n <= h.Sealed {
 		return
 	}
 	// Never in place: heads that share the list are in use.
-	spans := make([]span, 0, len(h.Owners)+1)
-	for _, s := range h.Owners {
-		if s.to > h.Floor {
-			spans = append(spans, s)
-		}
-	}
+	spans := append(make([]span, 0, len(h.Owners)+1), h.Owners...)
 	if k := len(spans) - 1; k >= 0 && spans[k].epoch == h.Serves && spans[k].to == h.Sealed {
 		spans[k].to = n
 	} else {

@@ -136,26 +136,102 @@ func zoneWriters(t *testing.T, r *rand.Rand, seen *zoneCoverage) {
 	}
 }
 
-// finalWithout opens the channel on copies of the zones but one, which is gone.
-func finalWithout(t *testing.T, h *history, s *shaky, away int) {
-	t.Helper()
+// TestZoneFloorMoves is TestZoneWriters with owners that raise the floor and
+// delete what a saved index has applied. A writer begins with what was saved.
+func TestZoneFloorMoves(t *testing.T) {
+	runs := *zoneRuns / 4
+	first := max(*simSeed, 1)
+	collected := 0
+	for seed := first; seed < first+runs; seed++ {
+		ok := true
+		synctest.Test(t, func(t *testing.T) {
+			defer func() { ok = !t.Failed() }()
+			collected += zoneFloorMoves(t, rand.New(&lockedSource{src: rand.NewPCG(seed, 8)}))
+		})
+		if !ok {
+			t.Fatalf("seed %d (-sim.seed %d -sim.zones 4)", seed, seed)
+		}
+	}
+	t.Logf("%d seeds: the floor was raised %d times", runs, collected)
+	if runs >= 100 && collected < int(runs) {
+		t.Errorf("less than once a seed")
+	}
+}
+
+func zoneFloorMoves(t *testing.T, r *rand.Rand) (collected int) {
+	s, h, save := newShaky(r), &history{}, &saved{x: newFakeIndex(t)}
+	ctx, stop := context.WithCancel(t.Context())
+	var outages, writers sync.WaitGroup
+	outages.Go(func() { s.outages(ctx) })
+	var mu sync.Mutex
+	for i := range 4 {
+		seed, delay := r.Uint64(), time.Duration(r.IntN(5000))*time.Millisecond
+		writers.Go(func() {
+			r := rand.New(rand.NewPCG(seed, 3))
+			time.Sleep(delay)
+			x := save.get()
+			o := simOptions(x, nil, r)
+			s.give(&o)
+			o.WriterID = fmt.Sprint(i)
+			c, err := log.Open(t.Context(), o)
+			if err != nil {
+				return
+			}
+			for range 3 {
+				work(t, h, c, x, r, 4)
+				save.offer(x)
+				if y := save.get(); c.Collect(t.Context(), min(y.applied.Chunk, c.Durable().Chunk), y.epoch) == nil {
+					mu.Lock()
+					collected++
+					mu.Unlock()
+				}
+			}
+			finish(c, time.Duration(r.IntN(3000))*time.Millisecond)
+		})
+	}
+	writers.Wait()
+	stop()
+	outages.Wait()
+	time.Sleep(time.Hour) // what is late has landed
+	for away := range s.zones {
+		now, x := h.copy(), save.get()
+		o := x.options(nil)
+		s.without(t, &o, away)
+		c, err := log.Open(t.Context(), o)
+		if err != nil {
+			t.Fatalf("open without %s: %v", s.zones[away].name, err)
+		}
+		for _, b := range now.open() {
+			if err := now.send(t.Context(), t, c, b); err != nil {
+				t.Errorf("send %s at last: %v", b.row, err)
+			}
+		}
+		c.Applied(x.apply(1 << 30))
+		now.resend(t, c)
+		now.verifyRows(t, x.rows)
+		if err := c.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	return collected
+}
+
+// copy is the history so far.
+func (h *history) copy() *history {
 	now := &history{}
 	for _, b := range h.batches {
 		dup := *b
 		now.batches = append(now.batches, &dup)
 	}
-	x := newFakeIndex(t)
+	return now
+}
+
+// finalWithout opens the channel on copies of the zones but one, which is gone.
+func finalWithout(t *testing.T, h *history, s *shaky, away int) {
+	t.Helper()
+	now, x := h.copy(), newFakeIndex(t)
 	o := x.options(nil)
-	o.Store, o.Head = nil, s.heads.copy(t)
-	for i, z := range s.zones {
-		var store log.ChunkStore = z.copy(t)
-		if i == away {
-			gone := newFaults(blob.NewMem())
-			gone.set(func(blobtest.Call, string) (error, error) { return schema.ErrUnavailable, nil })
-			store = gone
-		}
-		o.Zones = append(o.Zones, log.Zone{Name: z.name, Store: store})
-	}
+	s.without(t, &o, away)
 	c, err := log.Open(t.Context(), o)
 	if err != nil {
 		t.Fatalf("open without %s: %v", s.zones[away].name, err)
@@ -193,6 +269,21 @@ func (s *shaky) give(o *log.Options) {
 	o.Store, o.Head = nil, s.heads
 	for _, z := range s.zones {
 		o.Zones = append(o.Zones, log.Zone{Name: z.name, Store: z})
+	}
+}
+
+// without makes o those of a writer on copies of the zones but one, which is
+// gone.
+func (s *shaky) without(t *testing.T, o *log.Options, away int) {
+	o.Store, o.Head = nil, s.heads.copy(t)
+	for i, z := range s.zones {
+		var store log.ChunkStore = z.copy(t)
+		if i == away {
+			gone := newFaults(blob.NewMem())
+			gone.set(func(blobtest.Call, string) (error, error) { return schema.ErrUnavailable, nil })
+			store = gone
+		}
+		o.Zones = append(o.Zones, log.Zone{Name: z.name, Store: store})
 	}
 }
 
