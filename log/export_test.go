@@ -35,6 +35,13 @@ func HeadOwner(data []byte, n uint64) (epoch uint64, counts bool, err error) {
 	return uint64(e), ok, nil
 }
 
+// HeadSealed tells who serves, and up to where all is decided, by the bytes of a
+// head.
+func HeadSealed(data []byte) (serves, sealed uint64, err error) {
+	h, err := decodeHead("head", 0, data)
+	return uint64(h.Serves), h.Sealed, err
+}
+
 // Holes are numbers of chunks that a zone lacks.
 type Holes struct{ h holes }
 

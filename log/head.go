@@ -57,6 +57,10 @@ func (h *head) cover(n uint64) bool {
 }
 
 func (h head) encode() ([]byte, error) {
+	if h.Format == zonesFormat && !h.validOwners() {
+		return nil, fmt.Errorf("encode head: floor %d, hint %d, sealed %d, serves %d, owners %v do not fit together: %w",
+			h.Floor, h.Hint, h.Sealed, h.Serves, h.Owners, schema.ErrInvalid)
+	}
 	line, err := json.Marshal(h)
 	if err != nil {
 		return nil, fmt.Errorf("encode head: %w", err)

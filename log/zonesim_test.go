@@ -33,18 +33,20 @@ func TestZoneWriters(t *testing.T) {
 	first := max(*simSeed, 1)
 	var seen zoneCoverage
 	for seed := first; seed < first+runs; seed++ {
-		ok := true
-		synctest.Test(t, func(t *testing.T) {
-			defer func() { ok = !t.Failed() }()
+		synctest.Test(t, func(t *testing.T) { // ends the test if it fails
+			defer tellSeed(t, seed, 1)
 			zoneWriters(t, rand.New(&lockedSource{src: rand.NewPCG(seed, 7)}), &seen)
 		})
-		if !ok {
-			t.Fatalf("seed %d (-sim.seed %d -sim.zones 1)", seed, seed)
-		}
 	}
 	t.Logf("%d seeds: %+v", runs, seen)
-	if least := int(runs / 10); runs >= 100 && min(seen.Acked, seen.Owners, seen.Adopted, seen.Holes) < least {
+	if least := int(runs / 10); runs >= 100 && min(seen.Acked, seen.Owners, seen.Adopted, seen.Holes, seen.Vouched) < least {
 		t.Errorf("less than %d of something", least)
+	}
+}
+
+func tellSeed(t *testing.T, seed, runs uint64) {
+	if t.Failed() {
+		t.Logf("seed %d: -sim.seed %d -sim.zones %d", seed, seed, runs)
 	}
 }
 
@@ -54,6 +56,7 @@ type zoneCoverage struct {
 	Owners  int // after the first that served, and wrote
 	Adopted int // chunks that a take-over copied
 	Holes   int // chunks that count and that a zone lacks at last
+	Vouched int // chunks that a stranger believed because of a later one's durable_upto
 }
 
 // look adds what the zones show at last.
@@ -109,6 +112,11 @@ func zoneWriters(t *testing.T, r *rand.Rand, seen *zoneCoverage) {
 	ctx, stop := context.WithCancel(t.Context())
 	var outages, writers sync.WaitGroup
 	outages.Go(func() { s.outages(ctx) })
+	var strangers [3]stranger
+	for i := range strangers {
+		strangers[i] = stranger{zone: s.zones[i].mem, heads: s.heads.mem, next: 1}
+		outages.Go(func() { strangers[i].follow(ctx, t, r.IntN) })
+	}
 	for i := range 3 {
 		seed, delay := r.Uint64(), time.Duration(r.IntN(3000))*time.Millisecond
 		writers.Go(func() {
@@ -132,7 +140,9 @@ func zoneWriters(t *testing.T, r *rand.Rand, seen *zoneCoverage) {
 	time.Sleep(time.Hour) // what is late has landed
 	seen.look(t, h, s)
 	for away := range s.zones {
-		finalWithout(t, h, s, away)
+		head := finalWithout(t, h, s, away)
+		strangers[away].check(t, head)
+		seen.Vouched += strangers[away].vouched
 	}
 }
 
@@ -143,14 +153,10 @@ func TestZoneFloorMoves(t *testing.T) {
 	first := max(*simSeed, 1)
 	collected := 0
 	for seed := first; seed < first+runs; seed++ {
-		ok := true
 		synctest.Test(t, func(t *testing.T) {
-			defer func() { ok = !t.Failed() }()
+			defer tellSeed(t, seed, 4)
 			collected += zoneFloorMoves(t, rand.New(&lockedSource{src: rand.NewPCG(seed, 8)}))
 		})
-		if !ok {
-			t.Fatalf("seed %d (-sim.seed %d -sim.zones 4)", seed, seed)
-		}
 	}
 	t.Logf("%d seeds: the floor was raised %d times", runs, collected)
 	if runs >= 100 && collected < int(runs) {
@@ -226,8 +232,9 @@ func (h *history) copy() *history {
 	return now
 }
 
-// finalWithout opens the channel on copies of the zones but one, which is gone.
-func finalWithout(t *testing.T, h *history, s *shaky, away int) {
+// finalWithout opens the channel on copies of the zones but one, which is gone,
+// and gives the head that it leaves.
+func finalWithout(t *testing.T, h *history, s *shaky, away int) []byte {
 	t.Helper()
 	now, x := h.copy(), newFakeIndex(t)
 	o := x.options(nil)
@@ -247,6 +254,11 @@ func finalWithout(t *testing.T, h *history, s *shaky, away int) {
 	if err := c.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
+	head, _, err := o.Head.Read(t.Context(), chunk.HeadName(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return head
 }
 
 // shaky is three zones and a store of heads, none of which can be relied on.
