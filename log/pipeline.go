@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/trinedb/trine/log/chunk"
@@ -28,6 +29,8 @@ type pipeline struct {
 	results chan *building // bounded by depth
 	buffers chan []byte    // of encoded chunks, to use again
 	wg      sync.WaitGroup
+
+	hinting atomic.Bool
 
 	mu     sync.Mutex
 	moved  sync.Cond   // the window moved, or something failed
@@ -171,7 +174,13 @@ func (p *pipeline) done(b *building) (hint uint64) {
 }
 
 // hint updates the head, and puts nothing more if it belongs to another by now.
+// One worker at a time does that: the store of the head may be slow, or away, and
+// chunks do not wait for it.
 func (p *pipeline) hint(ctx context.Context, n uint64) {
+	if !p.hinting.CompareAndSwap(false, true) {
+		return
+	}
+	defer p.hinting.Store(false)
 	err := p.c.updateHint(ctx, n)
 	if err != nil {
 		p.c.o.Logger.Warn("head not updated", "channel", p.c.o.Channel, "chunk", n, "error", err)

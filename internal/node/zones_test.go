@@ -26,7 +26,7 @@ func zoneBuckets(t *testing.T) ([3]*s3test.Server, node.Options) {
 	o := node.Options{
 		Data: dataDir(t), LakeStore: fmt.Sprintf("s3://%s/deployment?path_style=true&endpoint=%s", lake.Bucket(), lake.URL),
 		S3: s3.Options{
-			Credentials: lake, RequestTimeout: 300 * time.Millisecond,
+			Credentials: lake, RequestTimeout: 500 * time.Millisecond,
 			MaxTries: 2, FirstBackoff: time.Millisecond, LastBackoff: time.Millisecond,
 		},
 		Linger: 1,
@@ -39,20 +39,22 @@ func zoneBuckets(t *testing.T) ([3]*s3test.Server, node.Options) {
 	return zones, o
 }
 
-// stopped is a zone that refuses everything.
+// stopped is a zone that refuses everything, hanging one that answers too late.
 func stopped(*s3test.Request) s3test.Fault { return s3test.Internal }
+func hanging(*s3test.Request) s3test.Fault { return s3test.Fault{Late: 2 * time.Second} }
 
 // TestThreeZones stops one zone after the other in the middle of writes, reads
 // and restarts: nobody notices.
 func TestThreeZones(t *testing.T) {
-	for away := range 3 {
-		t.Run(fmt.Sprintf("zone=%d", away), func(t *testing.T) {
+	for i, ill := range []s3test.Hook{stopped, stopped, stopped, hanging} {
+		away := i % 3
+		t.Run(fmt.Sprintf("case=%d,zone=%d", i, away), func(t *testing.T) {
 			t.Parallel() // what takes time is waiting for the zone
 			zones, o := zoneBuckets(t)
 			n := openNode(t, o)
 			c := makeCollection(t, n, fmt.Sprintf(itemsDef, ""))
 			write(t, n, c, ingest.OpUpsert, threeItems...)
-			zones[away].SetHook(stopped)
+			zones[away].SetHook(ill)
 			write(t, n, c, ingest.OpPatch, `{"id":2,"name":"B"}`)
 			if _, err := n.Engine.Flush(context.Background(), c); err != nil {
 				t.Fatal(err)
@@ -68,7 +70,7 @@ func TestThreeZones(t *testing.T) {
 			closeNode(t, n)
 			zones[away].SetHook(nil)
 			n = openNode(t, o)
-			zones[(away+1)%3].SetHook(stopped) // another; what the first lacks is in the third
+			zones[(away+1)%3].SetHook(ill) // another; what the first lacks is in the third
 			write(t, n, c, ingest.OpUpsert, `{"id":5,"name":"e"}`)
 			got := scanRows(t, n, c, query.Scan{})
 			if slices.Sort(got); fmt.Sprint(got) != "[2 B 3 c 4 d 5 e]" {
