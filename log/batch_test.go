@@ -63,6 +63,46 @@ func TestSameKey(t *testing.T) {
 	}
 }
 
+// TestNextSequenced numbers a record by the seq that it gets, while chunks
+// before it are not durable.
+func TestNextSequenced(t *testing.T) {
+	const n = 5
+	store, let := slow(t)
+	for range 3 { // what follows the fence
+		let()
+	}
+	c := open(t, log.Options{Store: store})
+	acks := make(chan log.Ack, n)
+	for range n {
+		var seq schema.Seq
+		a := log.Append{Groups: []log.AppendGroup{{Instance: 16}}, Decide: func([]log.AppendGroup) ([]log.AppendGroup, error) {
+			var err error
+			seq, err = c.NextSequenced(16)
+			if _, other := c.NextSequenced(17); !errors.Is(other, schema.ErrInvalid) {
+				t.Errorf("of a collection that is not the batch's: %v", other)
+			}
+			return []log.AppendGroup{group(16, fmt.Sprint("row ", seq))}, err
+		}}
+		go func() {
+			ack, err := c.Append(t.Context(), a)
+			if err != nil || ack.Groups[0].FirstSeq != seq {
+				t.Errorf("decided on %d, got %+v, %v", seq, ack, err)
+			}
+			acks <- ack
+		}()
+	}
+	for range n {
+		let()
+	}
+	seen := map[schema.Seq]bool{}
+	for range n {
+		seen[(<-acks).Groups[0].FirstSeq] = true
+	}
+	if len(seen) != n {
+		t.Errorf("%d seqs for %d batches", len(seen), n)
+	}
+}
+
 // slow is a store whose puts wait for a token.
 func slow(t *testing.T) (s *faults, let func()) {
 	s = newFaults(blob.NewMem())

@@ -107,3 +107,15 @@ func (c *Channel) NextSeq(ctx context.Context, id schema.Instance) (schema.Seq, 
 	defer c.seqs.unpinLocked(e, c.applied)
 	return e.durable, nil
 }
+
+// NextSequenced is the Seq that the next record of a collection gets. It is for
+// Decide, about a collection that the batch had a group of.
+func (c *Channel) NextSequenced(id schema.Instance) (schema.Seq, error) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	e := c.seqs.entries[id]
+	if e == nil || !e.loaded {
+		return 0, fmt.Errorf("next seq of instance %d: its collection is not one of the batch's: %w", id, schema.ErrInvalid)
+	}
+	return e.next, nil
+}

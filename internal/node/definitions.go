@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 
+	"github.com/trinedb/trine/internal/registry"
 	"github.com/trinedb/trine/kvindex"
 	"github.com/trinedb/trine/log"
 	"github.com/trinedb/trine/schema"
@@ -19,18 +20,33 @@ func (d definitions) Range(ctx context.Context, inst schema.Instance, from, to [
 	return d.n.index.Range(ctx, inst, kvindex.KeyRange{From: from, To: to}, fn)
 }
 
-func (d definitions) NextSeq(ctx context.Context, inst schema.Instance) (schema.Seq, error) {
-	return d.n.channel.NextSeq(ctx, inst)
-}
-
-func (d definitions) Append(ctx context.Context, groups []schema.Group, guard schema.Instance, want schema.Seq) error {
+func (d definitions) Append(ctx context.Context, writes []schema.Instance, decide func(registry.Sequenced) ([]schema.Group, error)) error {
 	if err := d.n.spaceForWrites(); err != nil {
 		return err
 	}
-	a := log.Append{IfSeq: &log.IfSeq{Instance: guard, Seq: want}}
-	for _, g := range groups {
-		a.Groups = append(a.Groups, log.AppendGroup{Instance: g.Instance, Records: g.Records})
+	a := log.Append{Decide: func([]log.AppendGroup) ([]log.AppendGroup, error) {
+		groups, err := decide(sequenced(d))
+		out := make([]log.AppendGroup, len(groups))
+		for i, g := range groups {
+			out[i] = log.AppendGroup{Instance: g.Instance, Records: g.Records}
+		}
+		return out, err
+	}}
+	for _, inst := range writes {
+		// Named now so that the log knows the collection before it sequences.
+		a.Groups = append(a.Groups, log.AppendGroup{Instance: inst})
 	}
 	_, err := d.n.channel.Append(ctx, a)
 	return err
+}
+
+// sequenced is what the channel has sequenced, as the registry decides on it.
+type sequenced struct{ n *Node }
+
+func (s sequenced) Get(inst schema.Instance, key []byte) ([]byte, bool, error) {
+	return s.n.index.GetSequenced(inst, key)
+}
+
+func (s sequenced) NextSeq(inst schema.Instance) (schema.Seq, error) {
+	return s.n.channel.NextSequenced(inst)
 }

@@ -2,68 +2,164 @@ package registry
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
-	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/trinedb/trine/schema"
 	"github.com/trinedb/trine/schema/definition"
 )
 
-// maxDDLRetries bounds how often a change of definitions is planned again
-// because another one came between; more means another writer on the channel.
-const maxDDLRetries = 8
+// MaxApply is the most definitions of one ApplyAll.
+const MaxApply = 1000
+
+// Applied is what a definition came to.
+type Applied struct {
+	Plan       definition.Plan
+	Collection *schema.Collection
+}
 
 // Apply creates the collection or evolves it to d, durably, and tells what it
 // did; with dryRun it tells what it would do. Nothing to do is no write.
 func (r *Registry) Apply(ctx context.Context, d definition.Definition, dryRun bool) (definition.Plan, *schema.Collection, error) {
-	if err := d.Validate(); err != nil {
+	out, err := r.ApplyAll(ctx, []definition.Definition{d}, dryRun)
+	if err != nil {
 		return definition.Plan{}, nil, err
 	}
-	if err := checkNames(d.Tenant, d.Collection); err != nil {
-		return definition.Plan{}, nil, err
-	}
-	r.ddl.Lock()
-	defer r.ddl.Unlock()
-	for range maxDDLRetries {
-		plan, c, err := r.applyOnce(ctx, d, dryRun)
-		if !errors.Is(err, schema.ErrPrecondition) {
-			return plan, c, err
-		}
-	}
-	return definition.Plan{}, nil, fmt.Errorf("apply %s/%s: definitions keep changing: %w", d.Tenant, d.Collection, schema.ErrConflict)
+	return out[0].Plan, out[0].Collection, nil
 }
 
-func (r *Registry) applyOnce(ctx context.Context, d definition.Definition, dryRun bool) (definition.Plan, *schema.Collection, error) {
-	cur, err := r.lookup(ctx, d.Tenant, d.Collection)
+// ApplyAll is Apply for up to MaxApply collections, each of another name: all
+// of them come to what defs say in one atomic write, or none. What a
+// definition came to has its place in defs.
+func (r *Registry) ApplyAll(ctx context.Context, defs []definition.Definition, dryRun bool) ([]Applied, error) {
+	proposals, err := r.propose(ctx, defs)
 	if err != nil {
-		return definition.Plan{}, nil, err
+		return nil, err
 	}
-	plan, err := definition.Evolve(cur, d)
+	if !dryRun && slices.ContainsFunc(proposals, (*proposal).changes) {
+		if err := r.carryOut(ctx, proposals); err != nil {
+			return nil, fmt.Errorf("apply %s: %w", told(defs), err)
+		}
+	}
+	out := make([]Applied, len(proposals))
+	for i, p := range proposals {
+		out[i] = Applied{Plan: p.plan, Collection: p.next}
+	}
+	return out, nil
+}
+
+// carryOut writes what proposals come to, all at once.
+func (r *Registry) carryOut(ctx context.Context, proposals []*proposal) error {
+	keys := make([]string, len(proposals))
+	for i, p := range proposals {
+		keys[i] = p.key
+	}
+	c := change{
+		keys:   keys,
+		writes: []schema.Instance{schema.InstanceCollections, schema.InstanceSchemas},
+		decide: func(s Sequenced) ([]schema.Group, error) { return r.decide(s, proposals) },
+		after: func() map[string]*schema.Collection {
+			after := make(map[string]*schema.Collection, len(proposals))
+			for _, p := range proposals {
+				after[p.key] = p.next
+			}
+			return after
+		},
+	}
+	if err := r.change(ctx, c); err != nil {
+		return err
+	}
+	for _, p := range proposals {
+		if p.changes() { // its schema is durable now, so that the number is for good
+			r.schemas.Add(p.next.Schema.ID, p.next.Schema)
+			r.numbers.Add(p.content, p.next.Schema.ID)
+		}
+	}
+	return nil
+}
+
+func told(defs []definition.Definition) string {
+	if len(defs) == 1 {
+		return defs[0].String()
+	}
+	return fmt.Sprintf("%d collections from %s on", len(defs), defs[0])
+}
+
+// propose plans each definition by what is durable.
+func (r *Registry) propose(ctx context.Context, defs []definition.Definition) ([]*proposal, error) {
+	if len(defs) == 0 || len(defs) > MaxApply {
+		return nil, fmt.Errorf("apply %d collections, want 1 to %d at once: %w", len(defs), MaxApply, schema.ErrTooLarge)
+	}
+	seen := make(map[string]struct{}, len(defs))
+	proposals := make([]*proposal, len(defs))
+	for i, d := range defs {
+		if err := d.Validate(); err != nil {
+			return nil, within(defs, d, err)
+		}
+		if err := checkNames(d.Tenant, d.Collection); err != nil {
+			return nil, within(defs, d, err)
+		}
+		p := &proposal{def: d, key: string(nameKey(d.Tenant, d.Collection)), now: r.now().UTC()}
+		if _, twice := seen[p.key]; twice {
+			return nil, within(defs, d, fmt.Errorf("the collection is defined twice: %w", schema.ErrInvalid))
+		}
+		seen[p.key] = struct{}{}
+		row, ok, err := r.store.Get(ctx, schema.InstanceCollections, []byte(p.key))
+		if err != nil {
+			return nil, fmt.Errorf("apply %s: read collection: %w", d, err)
+		}
+		if err := p.plans(row, ok, r.schemasBy(ctx)); err != nil {
+			return nil, within(defs, d, err)
+		}
+		if p.changes() {
+			if err := r.findSchema(ctx, p); err != nil {
+				return nil, fmt.Errorf("apply %s: %w", d, err)
+			}
+		}
+		proposals[i] = p
+	}
+	return proposals, nil
+}
+
+// within says which of several definitions an error is about.
+func within(defs []definition.Definition, d definition.Definition, err error) error {
+	if len(defs) == 1 {
+		return err
+	}
+	return fmt.Errorf("apply %s: %w", d, err)
+}
+
+// decide gives the records that make all proposals true, as of what is
+// sequenced: what was planned by durable rows is planned anew where they have
+// changed since, so that a proposal which lost a race comes to what it would
+// have come to after the other. It may be called more than once, each time
+// from the start.
+func (r *Registry) decide(s Sequenced, proposals []*proposal) ([]schema.Group, error) {
+	n, err := newNumbering(r, s)
 	if err != nil {
-		return plan, nil, err
+		return nil, err
 	}
-	if cur != nil && len(plan.Steps) == 0 {
-		return plan, cur, nil
+	for _, p := range proposals {
+		row, ok, err := s.Get(schema.InstanceCollections, []byte(p.key))
+		if err != nil {
+			return nil, fmt.Errorf("read collection %s: %w", p.def, err)
+		}
+		if !p.basedOn(row, ok) {
+			if err := p.plans(row, ok, n.schema); err != nil {
+				return nil, err
+			}
+		}
+		if !p.changes() {
+			continue
+		}
+		if err := n.add(p); err != nil {
+			return nil, fmt.Errorf("number %s: %w", p.def, err)
+		}
 	}
-	if err := offered(plan); err != nil {
-		return plan, nil, fmt.Errorf("apply %s/%s: %w", d.Tenant, d.Collection, err)
-	}
-	next := &schema.Collection{
-		Tenant: d.Tenant, Name: d.Collection, Schema: plan.Schema,
-		Indexes: plan.Indexes, Options: plan.Options, Created: r.now().UTC(),
-	}
-	if cur != nil {
-		next.Instance, next.Created = cur.Instance, cur.Created
-	}
-	if dryRun {
-		return plan, next, nil
-	}
-	if err := r.write(ctx, next, cur == nil); err != nil {
-		return plan, nil, fmt.Errorf("apply %s: %w", next, err)
-	}
-	return plan, next, nil
+	return []schema.Group{
+		{Instance: schema.InstanceCollections, Records: n.collections},
+		{Instance: schema.InstanceSchemas, Records: n.schemas},
+	}, nil
 }
 
 // offered refuses options that the stores do not serve yet, rather than
@@ -81,98 +177,4 @@ func offered(p definition.Plan) error {
 		}
 	}
 	return nil
-}
-
-// write numbers what is new, appends it as one batch and caches it.
-func (r *Registry) write(ctx context.Context, c *schema.Collection, created bool) error {
-	seq, err := r.store.NextSeq(ctx, schema.InstanceCollections)
-	if err != nil {
-		return err
-	}
-	if created {
-		// The seq of the record that creates a collection is its own and never
-		// comes back, so it numbers the instance.
-		c.Instance = schema.FirstUserInstance + schema.Instance(seq)
-	}
-	schemaRecords, err := r.numberSchema(ctx, c)
-	if err != nil {
-		return err
-	}
-	row, err := encode(c)
-	if err != nil {
-		return err
-	}
-	key := nameKey(c.Tenant, c.Name)
-	records := []schema.Record{{Op: schema.OpUpsert, Key: key, Row: row}}
-	if created {
-		records = append(records, schema.Record{Op: schema.OpInsert, Key: instanceKey(c.Instance), Row: key[1:]})
-	}
-	groups := []schema.Group{{Instance: schema.InstanceCollections, Records: records}}
-	if len(schemaRecords) > 0 {
-		groups = append(groups, schema.Group{Instance: schema.InstanceSchemas, Records: schemaRecords})
-	}
-	if err := r.change(ctx, key, c, groups, seq); err != nil {
-		return err
-	}
-	r.schemas.Add(c.Schema.ID, c.Schema)
-	return nil
-}
-
-// numberSchema gives c's schema the number of its content, or a new one with
-// the records that say so.
-func (r *Registry) numberSchema(ctx context.Context, c *schema.Collection) ([]schema.Record, error) {
-	canonical := definition.EncodeSchema(c.Schema)
-	content := contentKey(sha256.Sum256(canonical))
-	row, ok, err := r.store.Get(ctx, schema.InstanceSchemas, content)
-	if err != nil {
-		return nil, fmt.Errorf("find schema by content: %w", err)
-	}
-	if ok {
-		if len(row) != 4 {
-			return nil, fmt.Errorf("schema number of %d bytes: %w", len(row), schema.ErrCorrupt)
-		}
-		c.Schema, err = r.Schema(ctx, schema.SchemaID(binary.BigEndian.Uint32(row)))
-		return nil, err
-	}
-	seq, err := r.store.NextSeq(ctx, schema.InstanceSchemas)
-	if err != nil {
-		return nil, err
-	}
-	numbered := *c.Schema
-	numbered.ID = schema.SchemaID(seq + 1)
-	c.Schema = &numbered
-	return []schema.Record{
-		{Op: schema.OpInsert, Key: schemaKey(numbered.ID), Row: canonical},
-		{Op: schema.OpInsert, Key: content, Row: binary.BigEndian.AppendUint32(nil, uint32(numbered.ID))},
-	}, nil
-}
-
-// Drop ends the collection: from the ack on its name is free. Its space comes
-// back in the background.
-func (r *Registry) Drop(ctx context.Context, tenant, name string) (*schema.Collection, error) {
-	if err := checkNames(tenant, name); err != nil {
-		return nil, err
-	}
-	r.ddl.Lock()
-	defer r.ddl.Unlock()
-	c, err := r.Get(ctx, tenant, name)
-	if err != nil {
-		return nil, err
-	}
-	seq, err := r.store.NextSeq(ctx, schema.InstanceCollections)
-	if err != nil {
-		return nil, fmt.Errorf("drop %s: %w", c, err)
-	}
-	key := nameKey(tenant, name)
-	groups := []schema.Group{
-		{Instance: schema.InstanceCollections, Records: []schema.Record{
-			{Op: schema.OpDelete, Key: key},
-			{Op: schema.OpDelete, Key: instanceKey(c.Instance)},
-		}},
-		{Instance: schema.InstanceGuards, Records: []schema.Record{{Op: schema.OpDelete, Key: schema.GuardKey(c.Instance)}}},
-	}
-	if err := r.change(ctx, key, nil, groups, seq); err != nil {
-		return nil, fmt.Errorf("drop %s: %w", c, err)
-	}
-	return c, nil
 }

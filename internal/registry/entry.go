@@ -2,7 +2,6 @@ package registry
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -40,7 +39,7 @@ func schemaKey(id schema.SchemaID) []byte {
 	return binary.BigEndian.AppendUint32([]byte{byNumber}, uint32(id))
 }
 
-func contentKey(sum [32]byte) []byte {
+func contentKey(sum content) []byte {
 	return append([]byte{byContent}, sum[:]...)
 }
 
@@ -88,12 +87,13 @@ func encode(c *schema.Collection) ([]byte, error) {
 	})
 }
 
-func (r *Registry) decode(ctx context.Context, row []byte) (*schema.Collection, error) {
+// decode reads an entry, its schema found by schemas.
+func decode(row []byte, schemas func(schema.SchemaID) (*schema.Schema, error)) (*schema.Collection, error) {
 	var e entry
 	if err := json.Unmarshal(row, &e); err != nil {
 		return nil, fmt.Errorf("%w: %w", schema.ErrCorrupt, err)
 	}
-	s, err := r.Schema(ctx, e.Schema)
+	s, err := schemas(e.Schema)
 	if err != nil {
 		return nil, err
 	}

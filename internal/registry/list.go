@@ -21,7 +21,7 @@ func (r *Registry) List(ctx context.Context, tenant, prefix, after string, limit
 	}
 	var out []*schema.Collection
 	err := r.store.Range(ctx, schema.InstanceCollections, from, to, func(_, row []byte) (bool, error) {
-		c, err := r.decode(ctx, row)
+		c, err := decode(row, r.schemasBy(ctx))
 		if err != nil {
 			return false, err
 		}

@@ -4,15 +4,15 @@
 // is ordered with the writes around it, and costs an idle collection nothing
 // but its rows in the key index.
 //
-// One Registry changes definitions at a time on a channel; its appends carry
-// the expected next seq, so that a second one is refused rather than wrong.
+// A change of definitions is decided when the channel sequences it, by all that
+// was sequenced before, as an insert is. So any number of them are under way
+// and share chunks, and each comes to what it would have come to alone.
 package registry
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	stdsync "sync"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -28,11 +28,22 @@ type Store interface {
 	// Range calls fn for the durable rows with from ≤ key < to, in key order,
 	// until fn answers false. The slices are fn's only until it returns.
 	Range(ctx context.Context, inst schema.Instance, from, to []byte, fn func(key, row []byte) (bool, error)) error
-	// NextSeq is the seq that the next change of inst gets.
-	NextSeq(ctx context.Context, inst schema.Instance) (schema.Seq, error)
-	// Append writes the groups as one atomic batch and returns when it is
-	// durable; ErrPrecondition if guard's next seq is not want.
-	Append(ctx context.Context, groups []schema.Group, guard schema.Instance, want schema.Seq) error
+	// Append writes one atomic batch and returns when it is durable. Its records
+	// are what decide gives when the batch's turn has come; they are of the
+	// instances in writes, and decide may ask for the next seq of those. decide
+	// runs without any other in between, perhaps more than once, each time from
+	// the start; an error of it refuses the batch, once what it was decided on
+	// is durable. An Append that fails otherwise may still be calling it.
+	Append(ctx context.Context, writes []schema.Instance, decide func(Sequenced) ([]schema.Group, error)) error
+}
+
+// Sequenced is all that was sequenced before a batch, durable or not. It is
+// good until decide returns.
+type Sequenced interface {
+	// Get reads the latest row under key, or reports that there is none.
+	Get(inst schema.Instance, key []byte) (row []byte, ok bool, err error)
+	// NextSeq is the seq that the batch's first record of inst gets.
+	NextSeq(inst schema.Instance) (schema.Seq, error)
 }
 
 // Options configure a Registry.
@@ -49,13 +60,9 @@ type Options struct {
 type Registry struct {
 	store   Store
 	now     func() time.Time
-	ddl     stdsync.Mutex // one change of definitions at a time
+	cache   *cache
 	schemas *lru.Cache[schema.SchemaID, *schema.Schema]
-
-	cacheMu     stdsync.Mutex // orders what readers cache with what DDL changed
-	changes     uint64        // changes of definitions so far
-	unsettled   bool          // one is being made, or nobody knows whether it was
-	collections *lru.Cache[string, *schema.Collection]
+	numbers *lru.Cache[content, schema.SchemaID] // of durable schemas
 }
 
 // maxCachedSchemas bounds the decoded schemas in memory, a few KiB each.
@@ -69,15 +76,19 @@ func New(o Options) (*Registry, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	collections, err := lru.New[string, *schema.Collection](o.CachedCollections)
+	cache, err := newCache(o.CachedCollections)
 	if err != nil {
-		return nil, fmt.Errorf("open registry: cached collections %d: %w", o.CachedCollections, err)
+		return nil, fmt.Errorf("open registry: %w", err)
 	}
 	schemas, err := lru.New[schema.SchemaID, *schema.Schema](maxCachedSchemas)
 	if err != nil {
 		return nil, fmt.Errorf("open registry: %w", err)
 	}
-	return &Registry{store: o.Store, now: o.Now, collections: collections, schemas: schemas}, nil
+	numbers, err := lru.New[content, schema.SchemaID](maxCachedSchemas)
+	if err != nil {
+		return nil, fmt.Errorf("open registry: %w", err)
+	}
+	return &Registry{store: o.Store, now: o.Now, cache: cache, schemas: schemas, numbers: numbers}, nil
 }
 
 // Get is the collection called tenant/name; ErrNotFound if there is none.
@@ -121,10 +132,26 @@ func (r *Registry) ByInstance(ctx context.Context, inst schema.Instance) (*schem
 
 // Schema is the schema with that number.
 func (r *Registry) Schema(ctx context.Context, id schema.SchemaID) (*schema.Schema, error) {
-	if s, ok := r.schemas.Get(id); ok {
+	if s, ok := r.cachedSchema(id); ok {
 		return s, nil
 	}
 	row, ok, err := r.store.Get(ctx, schema.InstanceSchemas, schemaKey(id))
+	s, err := decodeSchema(id, row, ok, err)
+	if err == nil {
+		r.schemas.Add(id, s)
+	}
+	return s, err
+}
+
+func (r *Registry) cachedSchema(id schema.SchemaID) (*schema.Schema, bool) { return r.schemas.Get(id) }
+
+// schemasBy is Schema within one call.
+func (r *Registry) schemasBy(ctx context.Context) func(schema.SchemaID) (*schema.Schema, error) {
+	return func(id schema.SchemaID) (*schema.Schema, error) { return r.Schema(ctx, id) }
+}
+
+// decodeSchema reads what a look-up of a schema gave.
+func decodeSchema(id schema.SchemaID, row []byte, ok bool, err error) (*schema.Schema, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read schema %d: %w", id, err)
 	}
@@ -136,17 +163,16 @@ func (r *Registry) Schema(ctx context.Context, id schema.SchemaID) (*schema.Sche
 		return nil, fmt.Errorf("decode schema %d: %w", id, err)
 	}
 	s.ID = id
-	r.schemas.Add(id, s)
 	return s, nil
 }
 
 // lookup is Get without the error for absence.
 func (r *Registry) lookup(ctx context.Context, tenant, name string) (*schema.Collection, error) {
 	key := nameKey(tenant, name)
-	if c, ok := r.collections.Get(string(key)); ok {
+	if c, ok := r.cache.get(string(key)); ok {
 		return c, nil
 	}
-	seen := r.changesSoFar()
+	seen := r.cache.sight(string(key))
 	row, ok, err := r.store.Get(ctx, schema.InstanceCollections, key)
 	if err != nil {
 		return nil, fmt.Errorf("read collection %s/%s: %w", tenant, name, err)
@@ -154,58 +180,34 @@ func (r *Registry) lookup(ctx context.Context, tenant, name string) (*schema.Col
 	if !ok {
 		return nil, nil
 	}
-	c, err := r.decode(ctx, row)
+	c, err := decode(row, r.schemasBy(ctx))
 	if err != nil {
 		return nil, fmt.Errorf("decode collection %s/%s: %w", tenant, name, err)
 	}
-	r.remember(key, c, seen)
+	r.cache.found(string(key), c, seen)
 	return c, nil
 }
 
-func (r *Registry) changesSoFar() uint64 {
-	r.cacheMu.Lock()
-	defer r.cacheMu.Unlock()
-	return r.changes
+// change is a batch of the system collections.
+type change struct {
+	keys   []string // of the names that it is about
+	writes []schema.Instance
+	decide func(Sequenced) ([]schema.Group, error)
+	after  func() map[string]*schema.Collection // what the keys name once it has landed
 }
 
-// remember caches what a reader found, unless definitions changed since it
-// began, or are changing: then it may have read what no longer is.
-func (r *Registry) remember(key []byte, c *schema.Collection, seen uint64) {
-	r.cacheMu.Lock()
-	defer r.cacheMu.Unlock()
-	if r.changes == seen && !r.unsettled {
-		r.collections.Add(string(key), c)
-	}
-}
-
-// change appends groups, which make what key names c, or free it if c is nil.
-// From before the append on nothing is cached, as readers meet the change the
-// moment that it is durable, which is before the append returns. An append
-// whose outcome is unknown may land at any time after, so that nothing is
-// cached until a later one has landed: the log has decided about the first
-// then.
-func (r *Registry) change(ctx context.Context, key []byte, c *schema.Collection, groups []schema.Group, seq schema.Seq) error {
-	r.cacheMu.Lock()
-	before := r.unsettled
-	r.unsettled = true
-	r.changes++
-	r.collections.Remove(string(key))
-	r.cacheMu.Unlock()
-
-	err := r.store.Append(ctx, groups, schema.InstanceCollections, seq)
-
-	r.cacheMu.Lock()
-	defer r.cacheMu.Unlock()
-	r.changes++
+// change carries c out, and keeps the cache right.
+func (r *Registry) change(ctx context.Context, c change) error {
+	n := r.cache.begin(c.keys)
+	err := r.store.Append(ctx, c.writes, c.decide)
+	o := landed
 	switch {
-	case err == nil:
-		r.unsettled = false
-		if c != nil {
-			r.collections.Add(string(key), c)
-		}
-	case !errors.Is(err, schema.ErrUnknownOutcome):
-		r.unsettled = before // it had no effect
+	case errors.Is(err, schema.ErrUnknownOutcome):
+		o = unknown
+	case err != nil:
+		o = failed
 	}
+	r.cache.end(n, c.keys, o, c.after)
 	return err
 }
 

@@ -1,8 +1,6 @@
 package registry_test
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -13,76 +11,6 @@ import (
 	"github.com/trinedb/trine/schema"
 	"github.com/trinedb/trine/schema/definition"
 )
-
-// memStore is a log and an index in memory.
-type memStore struct {
-	mu      stdsync.Mutex
-	rows    map[schema.Instance]map[string][]byte
-	next    map[schema.Instance]schema.Seq
-	appends int
-	fail    error
-}
-
-func newMemStore() *memStore {
-	return &memStore{rows: map[schema.Instance]map[string][]byte{}, next: map[schema.Instance]schema.Seq{}}
-}
-
-func (m *memStore) Get(_ context.Context, inst schema.Instance, key []byte) ([]byte, bool, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	row, ok := m.rows[inst][string(key)]
-	return row, ok, nil
-}
-
-func (m *memStore) Range(_ context.Context, inst schema.Instance, from, to []byte, fn func(key, row []byte) (bool, error)) error {
-	m.mu.Lock()
-	var keys []string
-	for k := range m.rows[inst] {
-		if k >= string(from) && (to == nil || k < string(to)) {
-			keys = append(keys, k)
-		}
-	}
-	m.mu.Unlock()
-	slices.Sort(keys)
-	for _, k := range keys {
-		if more, err := fn([]byte(k), m.rows[inst][k]); err != nil || !more {
-			return err
-		}
-	}
-	return nil
-}
-
-func (m *memStore) NextSeq(_ context.Context, inst schema.Instance) (schema.Seq, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.next[inst], nil
-}
-
-func (m *memStore) Append(_ context.Context, groups []schema.Group, guard schema.Instance, want schema.Seq) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.fail != nil {
-		return m.fail
-	}
-	if m.next[guard] != want {
-		return schema.ErrPrecondition
-	}
-	m.appends++
-	for _, g := range groups {
-		if m.rows[g.Instance] == nil {
-			m.rows[g.Instance] = map[string][]byte{}
-		}
-		for _, rec := range g.Records {
-			if rec.Op == schema.OpDelete {
-				delete(m.rows[g.Instance], string(rec.Key))
-			} else {
-				m.rows[g.Instance][string(rec.Key)] = bytes.Clone(rec.Row)
-			}
-			m.next[g.Instance]++
-		}
-	}
-	return nil
-}
 
 func open(t *testing.T, store registry.Store) *registry.Registry {
 	t.Helper()
@@ -245,8 +173,8 @@ func TestConcurrentApply(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if store.appends != 2 {
-		t.Errorf("%d appends for 2 collections", store.appends)
+	if store.records(schema.InstanceCollections) != 4 {
+		t.Errorf("%d records for 2 collections", store.records(schema.InstanceCollections))
 	}
 }
 

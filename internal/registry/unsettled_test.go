@@ -19,8 +19,8 @@ type lossyStore struct {
 	durable func()       // runs between durable and answered
 }
 
-func (s *lossyStore) Append(ctx context.Context, groups []schema.Group, guard schema.Instance, want schema.Seq) error {
-	land := func() error { return s.memStore.Append(ctx, groups, guard, want) }
+func (s *lossyStore) Append(ctx context.Context, writes []schema.Instance, decide func(registry.Sequenced) ([]schema.Group, error)) error {
+	land := func() error { return s.memStore.Append(ctx, writes, decide) }
 	if s.late {
 		s.delayed = land
 		return schema.ErrUnknownOutcome
@@ -84,6 +84,37 @@ func TestEvolutionIsSeenOnceItIsDurable(t *testing.T) {
 	apply(t, r, define(t, "acme", "a", `,{"name":"x","type":"long"}`))
 	if looked != 1 {
 		t.Errorf("looked %d times", looked)
+	}
+}
+
+// slowStore lets a test act between a look-up and its answer.
+type slowStore struct {
+	*memStore
+	between func()
+}
+
+func (s *slowStore) Get(ctx context.Context, inst schema.Instance, key []byte) ([]byte, bool, error) {
+	row, ok, err := s.memStore.Get(ctx, inst, key)
+	if fn := s.between; fn != nil {
+		s.between = nil
+		fn()
+	}
+	return row, ok, err
+}
+
+// A reader that began before a change and ends after it must not leave what it
+// found behind for those who come later.
+func TestSlowReaderLeavesNothingOld(t *testing.T) {
+	store := &slowStore{memStore: newMemStore()}
+	apply(t, open(t, store), define(t, "acme", "a", ""))
+	r := open(t, store) // which has nothing in its cache
+	evolved := define(t, "acme", "a", `,{"name":"x","type":"long"}`)
+	store.between = func() { apply(t, r, evolved) }
+	if c, err := r.Get(t.Context(), "acme", "a"); err != nil || len(c.Schema.Fields) != 1 {
+		t.Fatalf("it read before the change: %v, %v", c, err)
+	}
+	if c, err := r.Get(t.Context(), "acme", "a"); err != nil || len(c.Schema.Fields) != 2 {
+		t.Errorf("after the change: %v, %v", c, err)
 	}
 }
 

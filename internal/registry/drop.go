@@ -1,0 +1,47 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/trinedb/trine/schema"
+)
+
+// Drop ends the collection: from the ack on its name is free. Its space comes
+// back in the background.
+func (r *Registry) Drop(ctx context.Context, tenant, name string) (*schema.Collection, error) {
+	if err := checkNames(tenant, name); err != nil {
+		return nil, err
+	}
+	key := nameKey(tenant, name)
+	var dropped *schema.Collection
+	decide := func(s Sequenced) ([]schema.Group, error) {
+		row, ok, err := s.Get(schema.InstanceCollections, key)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			return nil, schema.ErrNotFound
+		}
+		n := numbering{r: r, s: s}
+		if dropped, err = decode(row, n.schema); err != nil {
+			return nil, err
+		}
+		return []schema.Group{
+			{Instance: schema.InstanceCollections, Records: []schema.Record{
+				{Op: schema.OpDelete, Key: key},
+				{Op: schema.OpDelete, Key: instanceKey(dropped.Instance)},
+			}},
+			{Instance: schema.InstanceGuards, Records: []schema.Record{{Op: schema.OpDelete, Key: schema.GuardKey(dropped.Instance)}}},
+		}, nil
+	}
+	c := change{
+		keys: []string{string(key)}, decide: decide,
+		writes: []schema.Instance{schema.InstanceCollections, schema.InstanceGuards},
+		after:  func() map[string]*schema.Collection { return nil },
+	}
+	if err := r.change(ctx, c); err != nil {
+		return nil, fmt.Errorf("drop collection %s/%s: %w", tenant, name, err)
+	}
+	return dropped, nil
+}
