@@ -36,11 +36,18 @@ type Collections interface {
 	// after after, sorted by name, at most limit of them. A tenant that does
 	// not exist has none.
 	List(ctx context.Context, tenant, prefix, after string, limit int) ([]*schema.Collection, error)
-	// Apply creates or evolves a collection, durably when it returns. With
-	// dryRun it only plans, and the collection is the one in force, or nil.
-	Apply(ctx context.Context, def definition.Definition, dryRun bool) (definition.Plan, *schema.Collection, error)
+	// Apply creates or evolves collections, all or none of them, durably when it
+	// returns, and tells what each definition came to, in their order. With
+	// dryRun it only plans.
+	Apply(ctx context.Context, defs []definition.Definition, dryRun bool) ([]Applied, error)
 	// Drop removes a collection; schema.ErrNotFound when there is none.
 	Drop(ctx context.Context, tenant, name string) error
+}
+
+// Applied is what a definition came to, or would come to.
+type Applied struct {
+	Plan       definition.Plan
+	Collection *schema.Collection // as it is then
 }
 
 // Schemas finds the schema that an encoded row names.

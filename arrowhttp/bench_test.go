@@ -43,11 +43,11 @@ func benchServer(b *testing.B) (url string, bytes int64) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	_, c, err := s.Apply(b.Context(), def, false)
+	applied, err := s.Apply(b.Context(), []definition.Definition{def}, false)
 	if err != nil {
 		b.Fatal(err)
 	}
-	builder := schema.NewArrowBuilder(memory.DefaultAllocator, c.Schema, nil, false)
+	builder := schema.NewArrowBuilder(memory.DefaultAllocator, applied[0].Collection.Schema, nil, false)
 	note := schema.String("some text of 24 bytes...")
 	for i := range 65_536 {
 		builder.Append([]schema.Value{schema.Int(int64(i)), schema.Float(float64(i)), note}, 0, 0)

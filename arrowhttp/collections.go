@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/trinedb/trine/schema"
@@ -149,23 +150,19 @@ func putCollection(q *request) error {
 	if err != nil {
 		return err
 	}
-	plan, c, err := q.s.backend.Collections.Apply(q.ctx(), def, dryRun)
+	applied, err := q.s.backend.Collections.Apply(q.ctx(), []definition.Definition{def}, dryRun)
 	if err != nil {
 		return err
 	}
+	plan, c := applied[0].Plan, applied[0].Collection
 	answer := struct {
 		DryRun     bool              `json:"dry_run"`
 		Created    bool              `json:"created"`
 		Steps      []definition.Step `json:"steps"` // empty: nothing to do
 		Position   string            `json:"position"`
 		Collection *collectionView   `json:"collection"` // in force; null when a dry run would create it
-	}{DryRun: dryRun, Steps: plan.Steps}
-	if answer.Steps == nil {
-		answer.Steps = []definition.Step{}
-	}
-	for _, step := range plan.Steps {
-		answer.Created = answer.Created || step.Kind == definition.StepCreate
-	}
+	}{DryRun: dryRun}
+	answer.Created, answer.Steps = told(plan)
 	if c != nil {
 		v := viewOf(c)
 		answer.Collection = &v
@@ -179,16 +176,90 @@ func putCollection(q *request) error {
 	return q.object(http.StatusOK, answer)
 }
 
-// definition reads a collection file from the body; the path names it.
-func (q *request) definition(tenant, name string) (def definition.Definition, err error) {
+// told is a plan as answers tell it.
+func told(p definition.Plan) (created bool, steps []definition.Step) {
+	steps = append([]definition.Step{}, p.Steps...)
+	return slices.ContainsFunc(steps, func(s definition.Step) bool { return s.Kind == definition.StepCreate }), steps
+}
+
+// appliedAnswer is one collection's part of the answer to applyCollections.
+type appliedAnswer struct {
+	Collection string            `json:"collection"`
+	Created    bool              `json:"created"`
+	Steps      []definition.Step `json:"steps"` // empty: nothing to do
+}
+
+// applyCollections answers POST /v1/tenants/{tenant}/collections: it applies a
+// file of up to MaxListLimit collections, all or none.
+func applyCollections(q *request) error {
+	tenant, err := q.tenant()
+	if err != nil {
+		return err
+	}
+	dryRun, err := q.flag("dry_run")
+	if err != nil {
+		return err
+	}
+	defs, err := q.definitions(tenant)
+	if err != nil {
+		return err
+	}
+	applied, err := q.s.backend.Collections.Apply(q.ctx(), defs, dryRun)
+	if err != nil {
+		return err
+	}
+	pos := q.s.backend.Positions.Current(tenant)
+	q.setPosition(pos)
+	answer := struct {
+		DryRun      bool            `json:"dry_run"`
+		Position    string          `json:"position"`
+		Collections []appliedAnswer `json:"collections"`
+	}{dryRun, pos.String(), make([]appliedAnswer, len(applied))}
+	for i, a := range applied {
+		answer.Collections[i].Collection = defs[i].Collection
+		answer.Collections[i].Created, answer.Collections[i].Steps = told(a.Plan)
+	}
+	return q.object(http.StatusOK, answer)
+}
+
+// definitions reads a file of collections of a tenant from the body.
+func (q *request) definitions(tenant string) ([]definition.Definition, error) {
+	data, err := q.definitionText(definition.MaxFileBytes)
+	if err != nil {
+		return nil, err
+	}
+	defs, err := definition.ParseFileOf(tenant, data)
+	if err != nil {
+		return nil, err
+	}
+	if len(defs) > MaxListLimit {
+		return nil, fmt.Errorf("body defines %d collections, at most %d are applied at once, send several: %w", len(defs), MaxListLimit, schema.ErrTooLarge)
+	}
+	for _, d := range defs {
+		if d.Tenant != tenant {
+			return nil, &schema.FieldError{Field: "tenant", Value: d.Tenant,
+				Rule: fmt.Sprintf("the path names tenant %q; leave it out of the body or make them agree", tenant)}
+		}
+	}
+	return defs, nil
+}
+
+// definitionText reads a collection file of up to most bytes.
+func (q *request) definitionText(most int64) ([]byte, error) {
 	if err := q.wantType(typeJSON, "application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml",
 		"text/plain", "application/x-www-form-urlencoded"); err != nil { // the last is what curl -d says
-		return def, err
+		return nil, err
 	}
-	body := q.body(MaxDefinitionBytes)
+	body := q.body(most)
 	data, err := io.ReadAll(body)
+	return data, body.cause(err)
+}
+
+// definition reads a collection file from the body; the path names it.
+func (q *request) definition(tenant, name string) (def definition.Definition, err error) {
+	data, err := q.definitionText(MaxDefinitionBytes)
 	if err != nil {
-		return def, body.cause(err)
+		return def, err
 	}
 	if def, err = definition.ParseOne(data); err != nil {
 		return def, err

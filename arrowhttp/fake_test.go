@@ -103,9 +103,20 @@ func (s *store) List(_ context.Context, tenant, prefix, after string, limit int)
 	return out[:min(limit, len(out))], nil
 }
 
-func (s *store) Apply(_ context.Context, def definition.Definition, dryRun bool) (definition.Plan, *schema.Collection, error) {
+func (s *store) Apply(_ context.Context, defs []definition.Definition, dryRun bool) (out []arrowhttp.Applied, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for _, def := range defs {
+		plan, c, err := s.applyLocked(def, dryRun)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, arrowhttp.Applied{Plan: plan, Collection: c})
+	}
+	return out, nil
+}
+
+func (s *store) applyLocked(def definition.Definition, dryRun bool) (definition.Plan, *schema.Collection, error) {
 	var cur *schema.Collection
 	t := s.collections[def.Tenant+"/"+def.Collection]
 	if t != nil {
@@ -526,7 +537,7 @@ func newRig(t *testing.T, change ...func(*arrowhttp.Options)) *rig {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := r.store.Apply(t.Context(), def, false); err != nil {
+		if _, err := r.store.Apply(t.Context(), []definition.Definition{def}, false); err != nil {
 			t.Fatal(err)
 		}
 	}

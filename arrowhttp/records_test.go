@@ -2,6 +2,8 @@ package arrowhttp_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -257,5 +259,49 @@ func TestAtLeast(t *testing.T) {
 	defer res.Body.Close()
 	if got := res.Header.Get("Trine-Position"); got != "1-5" {
 		t.Errorf("position %s", got)
+	}
+}
+
+// A file of many collections is applied by one request, for the path's tenant.
+func TestApplyCollections(t *testing.T) {
+	r := newRig(t)
+	const path = "/v1/tenants/acme/collections"
+	yaml := []string{"Content-Type", "application/yaml"}
+	file := "fields: [{name: id, type: long}]\ncollections: [one, two]\n"
+	want := `"collections":[{"collection":"one","created":true,"steps":[{"kind":"create"`
+	if got := r.text("POST", path+"?dry_run=true", file, yaml...); !strings.Contains(got, want) || !strings.Contains(got, `"dry_run":true`) {
+		t.Errorf("dry run: %s", got)
+	}
+	if p := r.problem("GET", path+"/one", ""); p.Status != 404 {
+		t.Errorf("after a dry run: %+v", p)
+	}
+	res := r.do("POST", path, file, yaml...)
+	if body, _ := io.ReadAll(res.Body); res.StatusCode != 200 || !strings.Contains(string(body), want) || res.Header.Get("Trine-Position") == "" {
+		t.Errorf("%s: %s", res.Status, body)
+	}
+	if got := r.text("POST", path, file, yaml...); strings.Count(got, `"created":false,"steps":[]`) != 2 {
+		t.Errorf("again: %s", got)
+	}
+	many := "fields: [{name: id, type: long}]\ncollections:\n"
+	for i := range arrowhttp.MaxListLimit + 1 {
+		many += fmt.Sprintf("  - many%d\n", i)
+	}
+	for _, tc := range []struct {
+		name, body, code string
+	}{
+		{"another tenant", "tenant: other\n" + file, "invalid"},
+		{"one of another tenant", `[{"collection":"x","fields":[{"name":"id","type":"long"}]},{"tenant":"other","collection":"x","fields":[{"name":"id","type":"long"}]}]`, "invalid"},
+		{"twice", "fields: [{name: id, type: long}]\ncollections: [one, one]\n", "invalid"},
+		{"incompatible", "fields: [{name: id, type: string}]\ncollections: [three, one]\n", "incompatible"},
+		{"empty", "{}", "invalid"},
+		{"too many", many, "too_large"},
+		{"too large", strings.Repeat("# \n", 2<<20), "too_large"},
+	} {
+		if p := r.problem("POST", path, tc.body, yaml...); p.Code != tc.code {
+			t.Errorf("%s: %+v", tc.name, p)
+		}
+	}
+	if p := r.problem("GET", path+"/x", ""); p.Status != 404 {
+		t.Errorf("a part of a refused file: %+v", p)
 	}
 }

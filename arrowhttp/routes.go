@@ -14,6 +14,7 @@ func (s *Server) routes() []*route {
 	scanQuery := []string{"columns", "where", "limit", "at_seq", "snapshot"}
 	return []*route{
 		{method: get, pattern: list, query: []string{"prefix", "after", "limit"}, handle: listCollections},
+		{method: post, pattern: list, query: []string{"dry_run"}, handle: applyCollections},
 		{method: put, pattern: basePath, query: []string{"dry_run"}, handle: putCollection},
 		{method: get, pattern: basePath, handle: getCollection},
 		{method: del, pattern: basePath, handle: deleteCollection},

@@ -86,8 +86,11 @@ func (r *rig) create(ctx context.Context, name string, fields string) (*schema.C
 }
 
 func (r *rig) apply(ctx context.Context, def definition.Definition) (*schema.Collection, error) {
-	_, c, err := r.backend.Collections.Apply(ctx, def, false)
-	return c, err
+	applied, err := r.backend.Collections.Apply(ctx, []definition.Definition{def}, false)
+	if err != nil {
+		return nil, err
+	}
+	return applied[0].Collection, nil
 }
 
 // fillBatch is how many rows are written at a time, as `trine import` does.

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"iter"
 	"net/http"
 	"net/url"
@@ -35,6 +36,40 @@ func (c *Client) Apply(ctx context.Context, ref Ref, definition []byte, dryRun b
 		header: http.Header{"Content-Type": {"application/json"}}, body: definition,
 	}, &out)
 	return out, err
+}
+
+// Most of what ApplyMany takes.
+const (
+	MaxApply      = 1000
+	MaxApplyBytes = 4 << 20
+)
+
+// ApplyMany is Apply for up to MaxApply collections of a tenant, each a
+// definition in JSON that names its collection, of MaxApplyBytes in all: all of
+// them come to what they say, or none.
+func (c *Client) ApplyMany(ctx context.Context, tenant string, definitions []json.RawMessage, dryRun bool) ([]Applied, error) {
+	body, err := json.Marshal(map[string]any{"collections": definitions})
+	if err != nil {
+		return nil, fmt.Errorf("encode definitions: %w", err)
+	}
+	q := url.Values{}
+	if dryRun {
+		q.Set("dry_run", "true")
+	}
+	var out struct {
+		Collections []Applied `json:"collections"`
+	}
+	err = c.object(ctx, request{
+		method: http.MethodPost, path: "/v1/tenants/" + url.PathEscape(tenant) + "/collections", query: q, again: true,
+		header: http.Header{"Content-Type": {JSON}}, body: body,
+	}, &out)
+	if err == nil && len(out.Collections) != len(definitions) {
+		return nil, fmt.Errorf("server tells of %d collections, want %d", len(out.Collections), len(definitions))
+	}
+	for i := range out.Collections {
+		out.Collections[i].DryRun = dryRun
+	}
+	return out.Collections, err
 }
 
 // StoreStatus is how far a store is with a collection.

@@ -23,7 +23,10 @@ func newApply(a *app) *cobra.Command {
 		Short: "Create collections, or evolve them to what a file says",
 		Long: `Apply makes each collection of a YAML or JSON file what the file says: it
 creates it, or evolves its schema by Iceberg's rules. What is so already is
-left alone. A change that would break readers is refused.`,
+left alone. A change that would break readers is refused.
+
+A file may hold any number of collections, or one schema for many of them. Each
+thousand of a tenant is applied at once: all of them, or none if one is refused.`,
 		Example: "  trine apply -f collections.yaml --dry-run\n  trine apply -f collections.yaml",
 		Args:    nArgs(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -56,20 +59,48 @@ func (a *app) apply(cmd *cobra.Command, file string, dryRun bool) error {
 	if err != nil {
 		return err
 	}
-	for _, d := range defs {
-		body, err := json.Marshal(d)
+	for len(defs) > 0 {
+		part, texts, err := applyPart(defs)
 		if err != nil {
-			return fmt.Errorf("encode %s: %w", d, err)
-		}
-		done, err := c.Apply(cmd.Context(), client.Ref{Tenant: d.Tenant, Collection: d.Collection}, body, dryRun)
-		if err != nil {
-			return fmt.Errorf("apply %s: %w", d, err)
-		}
-		if err := a.printApplied(cmd.OutOrStdout(), d.String(), done); err != nil {
 			return err
 		}
+		done, err := c.ApplyMany(cmd.Context(), part[0].Tenant, texts, dryRun)
+		if err != nil {
+			return fmt.Errorf("apply %s: %w", span(part), err)
+		}
+		for i, d := range part {
+			if err := a.printApplied(cmd.OutOrStdout(), d.String(), done[i]); err != nil {
+				return err
+			}
+		}
+		defs = defs[len(part):]
 	}
 	return nil
+}
+
+// applyPart is the first of defs that can be applied together, and their texts.
+func applyPart(defs []definition.Definition) (part []definition.Definition, texts []json.RawMessage, err error) {
+	size := 100 // what is around them
+	for i, d := range defs {
+		text, err := json.Marshal(d)
+		if err != nil {
+			return nil, nil, fmt.Errorf("encode %s: %w", d, err)
+		}
+		size += len(text) + 1
+		if i == client.MaxApply || i > 0 && (d.Tenant != defs[0].Tenant || size > client.MaxApplyBytes) {
+			return defs[:i], texts, nil
+		}
+		texts = append(texts, text)
+	}
+	return defs, texts, nil
+}
+
+// span names collections that are applied together.
+func span(defs []definition.Definition) string {
+	if len(defs) == 1 {
+		return defs[0].String()
+	}
+	return fmt.Sprintf("%s to %s, %d collections of which none was changed", defs[0], defs[len(defs)-1], len(defs))
 }
 
 func (a *app) printApplied(w io.Writer, name string, done client.Applied) error {

@@ -40,13 +40,20 @@ type collections struct {
 	n *Node
 }
 
-// Apply also has the collection's table looked at, which may be pinned now.
-func (c collections) Apply(ctx context.Context, d definition.Definition, dryRun bool) (definition.Plan, *schema.Collection, error) {
-	plan, coll, err := c.Registry.Apply(ctx, d, dryRun)
-	if err == nil && !dryRun {
-		c.n.Engine.Evolved(coll)
+// Apply also has the collections' tables looked at, which may be pinned now.
+func (c collections) Apply(ctx context.Context, defs []definition.Definition, dryRun bool) ([]arrowhttp.Applied, error) {
+	applied, err := c.ApplyAll(ctx, defs, dryRun)
+	if err != nil {
+		return nil, err
 	}
-	return plan, coll, err
+	out := make([]arrowhttp.Applied, len(applied))
+	for i, a := range applied {
+		out[i] = arrowhttp.Applied(a)
+		if !dryRun && len(a.Plan.Steps) > 0 {
+			c.n.Engine.Evolved(a.Collection)
+		}
+	}
+	return out, nil
 }
 
 // Drop ends the collection and lets its table go. The index's space comes back

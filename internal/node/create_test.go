@@ -130,8 +130,8 @@ func BenchmarkCreate(b *testing.B) {
 						var defs []definition.Definition
 						for i := at; i < min(at+bc.each, b.N); i++ {
 							def := def
-						def.Collection = fmt.Sprintf("c%08d", i)
-						defs = append(defs, def)
+							def.Collection = fmt.Sprintf("c%08d", i)
+							defs = append(defs, def)
 						}
 						if bc.serial {
 							lock.Lock()

@@ -2,8 +2,10 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/trinedb/trine/schema"
 	"github.com/trinedb/trine/schema/definition"
@@ -94,14 +96,14 @@ func (r *Registry) propose(ctx context.Context, defs []definition.Definition) ([
 	proposals := make([]*proposal, len(defs))
 	for i, d := range defs {
 		if err := d.Validate(); err != nil {
-			return nil, within(defs, d, err)
+			return nil, within(len(defs), d, err)
 		}
 		if err := checkNames(d.Tenant, d.Collection); err != nil {
-			return nil, within(defs, d, err)
+			return nil, within(len(defs), d, err)
 		}
 		p := &proposal{def: d, key: string(nameKey(d.Tenant, d.Collection)), now: r.now().UTC()}
 		if _, twice := seen[p.key]; twice {
-			return nil, within(defs, d, fmt.Errorf("the collection is defined twice: %w", schema.ErrInvalid))
+			return nil, within(len(defs), d, fmt.Errorf("the collection is defined twice: %w", schema.ErrInvalid))
 		}
 		seen[p.key] = struct{}{}
 		row, ok, err := r.store.Get(ctx, schema.InstanceCollections, []byte(p.key))
@@ -109,7 +111,7 @@ func (r *Registry) propose(ctx context.Context, defs []definition.Definition) ([
 			return nil, fmt.Errorf("apply %s: read collection: %w", d, err)
 		}
 		if err := p.plans(row, ok, r.schemasBy(ctx)); err != nil {
-			return nil, within(defs, d, err)
+			return nil, within(len(defs), d, err)
 		}
 		if p.changes() {
 			if err := r.findSchema(ctx, p); err != nil {
@@ -122,9 +124,19 @@ func (r *Registry) propose(ctx context.Context, defs []definition.Definition) ([
 }
 
 // within says which of several definitions an error is about.
-func within(defs []definition.Definition, d definition.Definition, err error) error {
-	if len(defs) == 1 {
+func within(several int, d definition.Definition, err error) error {
+	if several == 1 {
 		return err
+	}
+	var broken *definition.Incompatible
+	if errors.As(err, &broken) {
+		named := &definition.Incompatible{Problems: make(schema.FieldErrors, len(broken.Problems))}
+		for i, p := range broken.Problems {
+			q := *p
+			q.Field = strings.TrimSpace(d.String() + " " + p.Field)
+			named.Problems[i] = &q
+		}
+		return named
 	}
 	return fmt.Errorf("apply %s: %w", d, err)
 }
@@ -146,7 +158,7 @@ func (r *Registry) decide(s Sequenced, proposals []*proposal) ([]schema.Group, e
 		}
 		if !p.basedOn(row, ok) {
 			if err := p.plans(row, ok, n.schema); err != nil {
-				return nil, err
+				return nil, within(len(proposals), p.def, err)
 			}
 		}
 		if !p.changes() {

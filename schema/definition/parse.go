@@ -23,12 +23,16 @@ const treeDepthRule = "the file nests too deep: types nest at most 32 levels"
 // each that does not say it itself, and where a name alone is enough. The
 // error is an *Error with line, field, value and rule of each problem, or a
 // schema.ErrTooLarge.
-func ParseFile(data []byte) ([]Definition, error) {
+func ParseFile(data []byte) ([]Definition, error) { return ParseFileOf("", data) }
+
+// ParseFileOf is ParseFile for a file whose definitions may leave their tenant
+// out, and then are of this one.
+func ParseFileOf(tenant string, data []byte) ([]Definition, error) {
 	docs, err := documents(data)
 	if err != nil {
 		return nil, err
 	}
-	p := &parser{checker: checker{lines: make(map[string]int)}}
+	p := &parser{checker: checker{lines: make(map[string]int)}, base: Definition{Tenant: tenant}}
 	for i, doc := range docs {
 		p.document(doc, strconv.Itoa(i))
 	}
@@ -86,6 +90,7 @@ func (p *parser) givenNames(d Definition) {
 // checks that follow can tell them.
 type parser struct {
 	checker
+	base    Definition // what no definition says
 	defs    []Definition
 	defLine []int
 	nodes   int  // visited, aliases followed
@@ -136,7 +141,7 @@ func rejoin(n *yaml.Node) {
 func (p *parser) document(n *yaml.Node, at string) {
 	n = p.visit(n, at)
 	if n.Kind == yaml.SequenceNode {
-		p.list(n, Definition{}, sections{}, at)
+		p.list(n, p.base, sections{}, at)
 		return
 	}
 	if !p.mapping(n, "", "the file") {
@@ -145,7 +150,7 @@ func (p *parser) document(n *yaml.Node, at string) {
 	collections := lookup(n, "collections")
 	before := p.broken
 	p.broken, p.at = false, sections{}
-	base := p.definition(n, Definition{}, at)
+	base := p.definition(n, p.base, at)
 	if collections == nil {
 		p.finish(base, n.Line, true)
 	} else if !p.broken {
