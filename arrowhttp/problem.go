@@ -36,6 +36,22 @@ type Problem struct {
 	Value  string               `json:"value,omitempty"`
 	Rule   string               `json:"rule,omitempty"`
 	Errors []*schema.FieldError `json:"errors,omitempty"` // all of them, up to schema.MaxFieldErrors
+	// What a condition of the request was compared with; the member that is
+	// there tells which condition does not hold.
+	NextSeq    *schema.Seq `json:"next_seq,omitempty"`    // of the collection
+	FenceToken *string     `json:"fence_token,omitempty"` // "": it has none
+}
+
+// seqMismatch is an error about a seq that is not the collection's next.
+type seqMismatch interface {
+	error
+	NextSeq() schema.Seq
+}
+
+// fenceMismatch is an error about a token that is not the collection's.
+type fenceMismatch interface {
+	error
+	FenceToken() string
 }
 
 // kind is a row of the table of problems.
@@ -123,6 +139,16 @@ func problemOf(err error) Problem {
 	case errors.As(err, &one):
 		p.Errors = []*schema.FieldError{one}
 	}
+	var seq seqMismatch
+	if errors.As(err, &seq) {
+		next := seq.NextSeq()
+		p.NextSeq = &next
+	}
+	var fence fenceMismatch
+	if errors.As(err, &fence) {
+		token := fence.FenceToken()
+		p.FenceToken = &token
+	}
 	if len(p.Errors) > 0 {
 		first := p.Errors[0]
 		p.Field, p.Line, p.Value, p.Rule = first.Field, first.Line, first.Value, first.Rule
@@ -142,9 +168,9 @@ func (p Problem) json() []byte {
 // fail answers with err's problem. Nothing may have been written yet.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := problemOf(err)
-	if p.Code == "unknown_outcome" && r.Header.Get("Idempotency-Key") == "" {
+	if p.Code == "unknown_outcome" && r.Header.Get("Idempotency-Key") == "" && r.Header.Get("Trine-Producer") == "" {
 		p.Retry = RetryNever // nothing would tell the second from the first
-		p.Detail += "; without an Idempotency-Key a second try may write it twice: read before trying again"
+		p.Detail += "; without an Idempotency-Key or a Trine-Producer a second try may write it twice: read before trying again"
 	}
 	s.logProblem(r, p, err)
 	h := w.Header()

@@ -49,6 +49,9 @@ func TestKindsOfFailure(t *testing.T) {
 		}
 	}
 	r.store.writeErr = schema.ErrUnknownOutcome
+	if p := r.problem("POST", airports+"/records", "{}", "Trine-Producer", "p", "Trine-Producer-Seq", "7"); p.Retry != arrowhttp.RetrySame {
+		t.Errorf("unknown outcome of a producer: retry %s", p.Retry)
+	}
 	if p := r.problem("POST", airports+"/records", "{}"); p.Retry != arrowhttp.RetryNever {
 		t.Errorf("unknown outcome without a key: retry %s", p.Retry)
 	}
@@ -199,5 +202,26 @@ func TestPanicIsAProblem(t *testing.T) {
 	r.store.scanErr, r.store.scanPanic = errBoom, true
 	if p := r.problem("GET", airports+"/scan", ""); p.Code != "internal" {
 		t.Errorf("got %+v", p)
+	}
+}
+
+// mismatch is a condition that does not hold, as log and ingest tell it.
+type mismatch struct{ error }
+
+func (mismatch) NextSeq() schema.Seq { return 7 }
+func (mismatch) FenceToken() string  { return "" }
+func (m mismatch) Unwrap() error     { return m.error }
+
+// A condition that does not hold tells what is so instead.
+func TestConditionsAreTold(t *testing.T) {
+	r := newRig(t)
+	r.store.writeErr = fmt.Errorf("append: %w", mismatch{schema.ErrPrecondition})
+	p := r.problem("POST", airports+"/records", "{}")
+	if p.Status != 412 || p.NextSeq == nil || *p.NextSeq != 7 || p.FenceToken == nil || *p.FenceToken != "" {
+		t.Errorf("got %+v", p)
+	}
+	r.store.writeErr = schema.ErrPrecondition
+	if p := r.problem("POST", airports+"/records", "{}"); p.NextSeq != nil || p.FenceToken != nil {
+		t.Errorf("of no condition: %+v", p)
 	}
 }

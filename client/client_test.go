@@ -238,3 +238,60 @@ func TestNames(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A guarded write sends its conditions, and tells what they were compared with.
+func TestGuardedWrite(t *testing.T) {
+	seq := uint64(41)
+	for _, tc := range []struct {
+		o       client.WriteOptions
+		want    map[string]string
+		withKey bool
+	}{
+		{client.WriteOptions{}, nil, true},
+		{client.WriteOptions{IfSeq: &seq, Fence: "a"}, map[string]string{"Trine-If-Seq": "41", "Trine-Fence": "a"}, true},
+		{client.WriteOptions{Producer: "p"}, map[string]string{"Trine-Producer": "p", "Trine-Producer-Seq": "0"}, false},
+	} {
+		var got http.Header
+		c := open(t, func(r *http.Request) (*http.Response, error) {
+			got = r.Header
+			return answer(412, "application/problem+json", `{"status":412,"code":"precondition_failed","detail":"no","next_seq":7,"fence_token":"b"}`, nil), nil
+		}, client.Options{})
+		_, err := c.Write(t.Context(), ref, []byte("{}"), tc.o)
+		var p *client.Problem
+		if !errors.As(err, &p) || p.NextSeq == nil || *p.NextSeq != 7 || p.FenceToken == nil || *p.FenceToken != "b" {
+			t.Errorf("%+v: %v", tc.o, err)
+		}
+		for _, name := range []string{"Trine-If-Seq", "Trine-Fence", "Trine-Producer", "Trine-Producer-Seq"} {
+			if got.Get(name) != tc.want[name] {
+				t.Errorf("%+v: header %s is %q", tc.o, name, got.Get(name))
+			}
+		}
+		if (got.Get("Idempotency-Key") != "") != tc.withKey {
+			t.Errorf("%+v: idempotency key %q", tc.o, got.Get("Idempotency-Key"))
+		}
+	}
+}
+
+// A token is set again when its answer was lost; a swap of tokens is not, as it
+// would be refused for its own first try.
+func TestFenceIsRetried(t *testing.T) {
+	was := "a"
+	for _, tc := range []struct {
+		ifToken *string
+		tries   int
+	}{{nil, 2}, {&was, 1}} {
+		synctest.Test(t, func(t *testing.T) {
+			tries := 0
+			c := open(t, func(*http.Request) (*http.Response, error) {
+				if tries++; tries == 1 {
+					return problem(503, "unavailable", "same_request"), nil
+				}
+				return answer(200, client.JSON, `{"token":"b","position":"1-9"}`, nil), nil
+			}, client.Options{})
+			pos, err := c.Fence(t.Context(), ref, "b", tc.ifToken)
+			if tries != tc.tries || (err == nil) != (tc.tries == 2) || err == nil && pos != "1-9" {
+				t.Errorf("if_token %v: %d tries, %q, %v", tc.ifToken, tries, pos, err)
+			}
+		})
+	}
+}

@@ -20,6 +20,9 @@ type Problem struct {
 	Detail string             `json:"detail"`
 	Retry  string             `json:"retry"` // never, same_request or after_change
 	Errors schema.FieldErrors `json:"errors"`
+	// What a condition of the request was compared with, if one did not hold.
+	NextSeq    *uint64 `json:"next_seq"`    // of the collection
+	FenceToken *string `json:"fence_token"` // "": it has none
 }
 
 // Error tells what the server said: each bad field on a line of its own, or

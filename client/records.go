@@ -29,8 +29,40 @@ const (
 type WriteOptions struct {
 	Op             string // insert, upsert, delete or patch
 	ContentType    string // NDJSON, JSON, CSV or Arrow
-	IdempotencyKey string // default: a new one, so that retries land once
+	IdempotencyKey string // default: a new one, so that retries land once; none with Producer
 	SkipBad        bool   // write the good records, tell the bad
+
+	// IfSeq, when set, has the batch refused unless its first change gets this
+	// seq; the *Problem tells the NextSeq. It excludes Producer.
+	IfSeq *uint64
+	// Fence, when set, has the batch refused unless it is the collection's
+	// fencing token; the *Problem tells the FenceToken.
+	Fence string
+	// Producer, when set, names who writes, and ProducerSeq how far it is: a
+	// batch at or below what was written for it is acknowledged, Replayed, and
+	// not written again.
+	Producer    string
+	ProducerSeq uint64
+}
+
+// header is what the options are in a request.
+func (o WriteOptions) header() http.Header {
+	h := http.Header{"Content-Type": {o.ContentType}}
+	set := func(name, value string) {
+		if value != "" {
+			h.Set(name, value)
+		}
+	}
+	set("Idempotency-Key", o.IdempotencyKey)
+	set("Trine-Fence", o.Fence)
+	set("Trine-Producer", o.Producer)
+	if o.Producer != "" {
+		set("Trine-Producer-Seq", strconv.FormatUint(o.ProducerSeq, 10))
+	}
+	if o.IfSeq != nil {
+		set("Trine-If-Seq", strconv.FormatUint(*o.IfSeq, 10))
+	}
+	return h
 }
 
 // Written is what a durable batch was given.
@@ -39,7 +71,7 @@ type Written struct {
 	LastSeq  *uint64            `json:"last_seq"`
 	Count    int                `json:"count"`
 	Position string             `json:"position"`
-	Replayed bool               `json:"-"` // an earlier try with the same key was answered this
+	Replayed bool               `json:"replayed"` // nothing was written: an earlier batch of this key or producer was
 	Skipped  schema.FieldErrors `json:"skipped"`
 }
 
@@ -49,7 +81,7 @@ func (c *Client) Write(ctx context.Context, ref Ref, body []byte, o WriteOptions
 	if o.ContentType == "" {
 		o.ContentType = NDJSON
 	}
-	if o.IdempotencyKey == "" {
+	if o.IdempotencyKey == "" && o.Producer == "" {
 		o.IdempotencyKey = uuid.NewString()
 	}
 	q := url.Values{}
@@ -61,10 +93,33 @@ func (c *Client) Write(ctx context.Context, ref Ref, body []byte, o WriteOptions
 	}
 	header, err := c.objectHeader(ctx, request{
 		method: http.MethodPost, path: ref.path("records"), query: q, body: body, again: true,
-		header: http.Header{"Content-Type": {o.ContentType}, "Idempotency-Key": {o.IdempotencyKey}},
+		header: o.header(),
 	}, &out)
 	out.Replayed = header.Get("Trine-Replayed") == "true"
 	return out, err
+}
+
+// Fence sets a collection's fencing token, "" for none, in order with the
+// writes to it. With ifToken it is refused unless that is the token until now;
+// the *Problem tells the FenceToken. It returns the position when the token is
+// durable.
+func (c *Client) Fence(ctx context.Context, ref Ref, token string, ifToken *string) (position string, err error) {
+	body, err := json.Marshal(struct {
+		Token   string  `json:"token"`
+		IfToken *string `json:"if_token,omitempty"`
+	}{token, ifToken})
+	if err != nil {
+		return "", fmt.Errorf("encode fence: %w", err)
+	}
+	var out struct {
+		Position string `json:"position"`
+	}
+	err = c.object(ctx, request{
+		method: http.MethodPost, path: ref.path("fence"), body: body, header: http.Header{"Content-Type": {JSON}},
+		// A second try of a swap that was made would find its own token.
+		again: ifToken == nil,
+	}, &out)
+	return out.Position, err
 }
 
 // Get reads one record by its whole key.

@@ -39,6 +39,9 @@ func (e *FenceError) Error() string {
 	return fmt.Sprintf("the fencing token is %q, that of the collection %q", e.Sent, e.Actual)
 }
 
+// FenceToken is the collection's token.
+func (e *FenceError) FenceToken() string { return e.Actual }
+
 // Is makes a FenceError an ErrPrecondition.
 func (e *FenceError) Is(target error) bool { return target == schema.ErrPrecondition }
 

@@ -66,5 +66,8 @@ func (e *SeqError) Error() string {
 	return fmt.Sprintf("next seq is %d, not %d", e.Actual, e.Want)
 }
 
+// NextSeq is the Seq that a condition would have to name.
+func (e *SeqError) NextSeq() schema.Seq { return e.Actual }
+
 // Is makes a SeqError an ErrPrecondition.
 func (e *SeqError) Is(target error) bool { return target == schema.ErrPrecondition }

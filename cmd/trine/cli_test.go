@@ -152,3 +152,32 @@ func TestScanToADevice(t *testing.T) {
 		t.Errorf("exit code %d: %q", code, out)
 	}
 }
+
+// Wrong words end with 2, what the server refuses with 1.
+func TestExitCodesOfGuards(t *testing.T) {
+	p := serveProcess(t, filepath.Join(t.TempDir(), "data"))
+	file := filepath.Join(t.TempDir(), "c.yaml")
+	if err := os.WriteFile(file, []byte("{tenant: a, collection: c, fields: [{name: n, type: long}]}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		args string
+		code int
+	}{
+		{"apply -f " + file, exitOK},
+		{"fence a/c --token t", exitOK},
+		{"fence a/c --token u --if-token s", exitFailed},
+		{"fence a/c", exitUsage},
+		{"write a/c -f /dev/null --fence s", exitFailed},
+		{"write a/c -f /dev/null --if-seq 9", exitFailed},
+		{"write a/c --producer p", exitUsage},
+		{"write a/c --producer p --producer-seq 1 --if-seq 0", exitUsage},
+		{"import a/c /dev/null --format ndjson --fence=", exitUsage},
+	} {
+		cmd := command(append(strings.Fields(tc.args), "--server", p.url)...)
+		out, _ := cmd.CombinedOutput()
+		if got := cmd.ProcessState.ExitCode(); got != tc.code {
+			t.Errorf("trine %s: exit code %d, want %d: %s", tc.args, got, tc.code, out)
+		}
+	}
+}

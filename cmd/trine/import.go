@@ -21,10 +21,12 @@ type importOptions struct {
 	op        string
 	id        string
 	batchRows int
+	guards    client.WriteOptions // of the first batch
 }
 
 func newImport(a *app) *cobra.Command {
 	var o importOptions
+	var g guardFlags
 	cmd := &cobra.Command{
 		Use:   "import TENANT/COLLECTION FILE|-",
 		Short: "Write a large file in batches, with progress",
@@ -33,7 +35,12 @@ them in order, each atomic and durable.
 
 With --id an import that was cut can be run again within a day: batches that
 were written under the same id are not written twice. The file and --batch-rows
-have to be the same then; a batch that is not what it was is refused.`,
+have to be the same then; a batch that is not what it was is refused.
+
+With --producer the batches are numbered from --producer-seq on, and those that
+the producer has written are passed over, however long ago that was. With
+--if-seq the file's changes get seqs from that number on, or the import ends
+where somebody else wrote. With --fence it ends when another token is set.`,
 		Example: `  trine import acme/flights flights.parquet --id flights-2026-11
   zcat events.ndjson.gz | trine import acme/events - --format ndjson`,
 		Args: nArgs(2, 2),
@@ -44,6 +51,9 @@ have to be the same then; a batch that is not what it was is refused.`,
 			if err := checkOp(o.op); err != nil {
 				return err
 			}
+			if err := g.apply(cmd, &o.guards); err != nil {
+				return err
+			}
 			return a.importFile(cmd, args[0], args[1], o)
 		},
 	}
@@ -52,6 +62,7 @@ have to be the same then; a batch that is not what it was is refused.`,
 	f.StringVar(&o.op, "op", "", "insert, upsert, delete or patch; default upsert, or insert if append-only")
 	f.StringVar(&o.id, "id", "", "name of this import, so that it can be run again; default none")
 	f.IntVar(&o.batchRows, "batch-rows", 65_536, "most records of a batch")
+	g.add(cmd)
 	return cmd
 }
 
@@ -141,7 +152,13 @@ func sendBatches(ctx context.Context, c *client.Client, ref client.Ref, src batc
 		if !ok {
 			return rows, readErr
 		}
-		w := client.WriteOptions{Op: o.op, ContentType: b.mediaType}
+		w := o.guards
+		w.Op, w.ContentType = o.op, b.mediaType
+		w.ProducerSeq += uint64(n)
+		if w.IfSeq != nil {
+			at := *w.IfSeq + uint64(rows)
+			w.IfSeq = &at
+		}
 		if o.id != "" {
 			w.IdempotencyKey = fmt.Sprintf("import/%s/%d", o.id, n)
 		}

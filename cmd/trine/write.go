@@ -26,14 +26,26 @@ var mediaTypes = map[string]string{
 func newWrite(a *app) *cobra.Command {
 	var file, format string
 	var o client.WriteOptions
+	var g guardFlags
 	cmd := &cobra.Command{
 		Use:   "write TENANT/COLLECTION [-f FILE]",
 		Short: "Write one atomic batch of records",
 		Long: `Write sends a batch from a file or standard input. The batch is written
 whole or not at all; a batch with a bad record is refused with the line, the
-field, the value and the rule. For large files see 'trine import'.`,
+field, the value and the rule. For large files see 'trine import'.
+
+A batch can be held to a condition, and is refused (exit code 1) if it does not
+hold, with what is so instead:
+
+  --if-seq N        the first change gets seq N: nobody wrote in between
+  --fence TOKEN     TOKEN is the fencing token that 'trine fence' has set
+  --producer ID --producer-seq N
+                    a batch at or below the last N of the producer is
+                    acknowledged and not written again`,
 		Example: `  echo '{"iata":"SEA","name":"Seattle-Tacoma"}' | trine write acme/airports
-  trine write acme/airports --op delete -f gone.csv`,
+  trine write acme/airports --op delete -f gone.csv
+  trine write acme/ledger --if-seq 41 -f entry.json
+  trine write acme/orders --fence leader-7 --producer shop --producer-seq 1004 -f batch.ndjson`,
 		Args: nArgs(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name, err := formatOf(format, file, "ndjson", "ndjson", "json", "csv", "arrow")
@@ -41,6 +53,9 @@ field, the value and the rule. For large files see 'trine import'.`,
 				return err
 			}
 			o.ContentType = mediaTypes[name]
+			if err := g.apply(cmd, &o); err != nil {
+				return err
+			}
 			return a.write(cmd, args[0], file, o)
 		},
 	}
@@ -50,6 +65,7 @@ field, the value and the rule. For large files see 'trine import'.`,
 	f.StringVar(&o.Op, "op", "", "insert, upsert, delete or patch; default upsert, or insert if append-only")
 	f.StringVar(&o.IdempotencyKey, "idempotency-key", "", "the same key gets the same answer; default a new one")
 	f.BoolVar(&o.SkipBad, "skip-bad", false, "write the good records and tell the bad")
+	g.add(cmd)
 	return cmd
 }
 
@@ -93,11 +109,17 @@ func (a *app) printWritten(w io.Writer, ref client.Ref, done client.Written) err
 		if err := json.NewEncoder(w).Encode(done); err != nil {
 			return err
 		}
+	case done.Count == 0 && done.Replayed:
+		fmt.Fprintf(w, "%s: nothing written: the producer was that far before, durable at position %s\n", ref, done.Position)
 	case done.Count == 0:
 		fmt.Fprintf(w, "%s: nothing written\n", ref)
 	default:
-		fmt.Fprintf(w, "%s: %s from seq %d to %d, durable at position %s\n",
-			ref, english.Plural(done.Count, "change", ""), *done.FirstSeq, *done.LastSeq, done.Position)
+		was := ""
+		if done.Replayed {
+			was = " written before"
+		}
+		fmt.Fprintf(w, "%s: %s%s from seq %d to %d, durable at position %s\n",
+			ref, english.Plural(done.Count, "change", ""), was, *done.FirstSeq, *done.LastSeq, done.Position)
 	}
 	for _, e := range done.Skipped {
 		if !a.asJSON {
