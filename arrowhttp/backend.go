@@ -159,6 +159,14 @@ type Changes interface {
 	SeqAt(ctx context.Context, c *schema.Collection, timeMicros int64) (schema.Seq, error)
 	// NextSeq is the Seq after the newest durable change.
 	NextSeq(ctx context.Context, c *schema.Collection) (schema.Seq, error)
+	// Extent tells how much log lies in [from, to), without reading it.
+	Extent(ctx context.Context, c *schema.Collection, from, to schema.Seq) (LogExtent, error)
+}
+
+// LogExtent is how much log lies between two seqs.
+type LogExtent struct {
+	Bytes      int64 // of keys and rows, about
+	LastMicros int64 // commit time of the collection's newest change; 0: there is none
 }
 
 // ChangesRequest says which changes, and in which order.

@@ -59,6 +59,7 @@ type statusView struct {
 	collectionView
 	Rows     int64      `json:"rows"`
 	NextSeq  schema.Seq `json:"next_seq"`
+	LastTime *string    `json:"last_time"` // of the newest change; null: there is none
 	Position string     `json:"position"`
 	Log      storeView  `json:"log"`
 	Index    storeView  `json:"index"`
@@ -97,8 +98,12 @@ func getCollection(q *request) error {
 	if err != nil {
 		return err
 	}
+	x, err := q.s.backend.Changes.Extent(q.ctx(), c, st.NextSeq, st.NextSeq)
+	if err != nil {
+		return err
+	}
 	return q.object(http.StatusOK, statusView{
-		collectionView: viewOf(c), Rows: st.Rows, NextSeq: st.NextSeq, Position: st.Position.String(),
+		collectionView: viewOf(c), Rows: st.Rows, NextSeq: st.NextSeq, LastTime: timeText(x.LastMicros), Position: st.Position.String(),
 		Log: st.store(st.Log), Index: st.store(st.Index),
 		Lake: lakeView{st.store(st.Lake.StoreStatus), st.Lake.Location, st.Lake.SnapshotID, st.Lake.Files},
 	})

@@ -355,6 +355,17 @@ func (l changes) SeqAt(_ context.Context, c *schema.Collection, micros int64) (s
 	return schema.Seq(sort.Search(len(all), func(i int) bool { return all[i].TimeMicros >= micros })), nil
 }
 
+func (l changes) Extent(_ context.Context, c *schema.Collection, from, to schema.Seq) (x arrowhttp.LogExtent, _ error) {
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	for _, ch := range l.s.collections[c.String()].changes {
+		if x.LastMicros = ch.TimeMicros; ch.Seq >= from && ch.Seq < to {
+			x.Bytes += int64(len(ch.Key) + len(ch.Row))
+		}
+	}
+	return x, nil
+}
+
 func (l changes) NextSeq(_ context.Context, c *schema.Collection) (schema.Seq, error) {
 	l.s.mu.Lock()
 	defer l.s.mu.Unlock()

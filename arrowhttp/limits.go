@@ -32,6 +32,8 @@ const (
 	writePieceBytes  = 256 << 10 // the write deadline is extended for each piece
 	lingerTime       = 5 * time.Millisecond
 	heartbeatTime    = 15 * time.Second // SSE comments on an idle log
+	minHeartbeat     = time.Second      // that a client may ask for
+	maxHeartbeat     = 5 * time.Minute
 )
 
 // Of the server.

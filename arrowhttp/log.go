@@ -4,20 +4,10 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
+	"time"
 
-	"github.com/trinedb/trine/internal/query"
 	"github.com/trinedb/trine/schema"
 )
-
-// logRequest is GET C/log, read. The changes that it selects are those of
-// [from, to) that match where; order says which of them come first, and limit
-// takes the first of those.
-type logRequest struct {
-	ChangesRequest
-	limit int64 // 0: none
-	where *query.Predicate
-}
 
 // getLog answers GET C/log as NDJSON, server-sent events or Arrow.
 func getLog(q *request) error {
@@ -38,10 +28,13 @@ func getLog(q *request) error {
 		if err != nil {
 			return err
 		}
-		if resumed && !req.Follow && req.From >= req.To {
+		if resumed && !req.Follow && req.From == req.To {
 			q.w.WriteHeader(http.StatusNoContent) // tells an EventSource to stop asking
 			return nil
 		}
+	}
+	if err := q.estimate(c, &req); err != nil {
+		return err
 	}
 	sink, err := q.changeSink(form, by, c)
 	if err != nil {
@@ -69,66 +62,6 @@ func (q *request) changeSink(form string, by accepted, c *schema.Collection) (ch
 	return newTextSink(q.w, c, form, encoding)
 }
 
-// logRequest reads the parameters of a log.
-func (q *request) logRequest(c *schema.Collection) (req logRequest, err error) {
-	order, err := q.choice("order", "asc", "desc")
-	if err != nil {
-		return req, err
-	}
-	req.Descending = order == "desc"
-	if req.Follow, err = q.flag("follow"); err != nil {
-		return req, err
-	}
-	if req.Follow && req.Descending {
-		return req, invalid("parameters follow and order=desc: the future has no newest change to begin with")
-	}
-	const most = 1<<63 - 1
-	if req.limit, err = q.number("limit", 0, 1, most); err != nil {
-		return req, err
-	}
-	if req.where, err = query.ParseWhere(q.query.Get("where"), c.Schema); err != nil {
-		return req, fmt.Errorf("parameter where: %w", err)
-	}
-	if req.To, err = q.s.backend.Changes.NextSeq(q.ctx(), c); err != nil {
-		return req, err
-	}
-	req.From, err = q.logStart(c, req.To)
-	return req, err
-}
-
-// logStart reads where a log begins: at most one of from_seq, from_time and
-// tail; at its beginning without.
-func (q *request) logStart(c *schema.Collection, next schema.Seq) (schema.Seq, error) {
-	var given []string
-	for _, name := range []string{"from_seq", "from_time", "tail"} {
-		if q.query.Get(name) != "" {
-			given = append(given, name)
-		}
-	}
-	if len(given) > 1 {
-		return 0, invalid("parameters %s: each says where to begin; give one", strings.Join(given, " and "))
-	}
-	if given == nil {
-		return 0, nil
-	}
-	const most = 1<<63 - 1
-	switch given[0] {
-	case "from_seq":
-		n, err := q.number("from_seq", 0, 0, most)
-		return schema.Seq(n), err
-	case "tail":
-		n, err := q.number("tail", 0, 0, most)
-		return next - min(next, schema.Seq(n)), err
-	}
-	text := q.query.Get("from_time")
-	// A "+" of a zone that was not escaped arrives as a blank.
-	v, err := schema.ParseText(schema.Type{Kind: schema.KindTimestamptz}, strings.ReplaceAll(text, " ", "+"))
-	if err != nil || v.IsNull() {
-		return 0, invalid("parameter from_time: %q is not a time such as 2006-01-02T15:04:05Z", text)
-	}
-	return q.s.backend.Changes.SeqAt(q.ctx(), c, v.Int())
-}
-
 // resume continues where an EventSource left off: its URL is what it was, and
 // Last-Event-ID names the last change that it saw.
 func (q *request) resume(req *logRequest) (bool, error) {
@@ -141,9 +74,69 @@ func (q *request) resume(req *logRequest) (bool, error) {
 		return false, invalid("header Last-Event-ID: %q is not a seq", text)
 	}
 	if req.Descending {
-		req.To = min(req.To, schema.Seq(id))
+		req.stop = min(req.stop, schema.Seq(id))
 	} else {
 		req.From = schema.Seq(id) + 1
 	}
-	return true, nil
+	return true, req.settle()
+}
+
+// logView is what is known of a log without reading it. Changes and bytes are
+// those that a read would have before it, before where and limits.
+type logView struct {
+	NextSeq  schema.Seq `json:"next_seq"`
+	LastTime *string    `json:"last_time"` // null: there is no change
+	Changes  schema.Seq `json:"changes"`   // exact
+	Bytes    int64      `json:"bytes"`     // of keys and rows, about
+	Position string     `json:"position"`
+}
+
+// logView measures what a request is about, as it is now: of what comes later to
+// a follower nothing is known.
+func (q *request) logView(c *schema.Collection, req *logRequest) (v logView, err error) {
+	to := min(req.To, req.next)
+	from := min(req.From, to)
+	x, err := q.s.backend.Changes.Extent(q.ctx(), c, from, to)
+	return logView{
+		NextSeq: req.next, LastTime: timeText(x.LastMicros), Changes: to - from, Bytes: x.Bytes, Position: q.position.String(),
+	}, err
+}
+
+// estimate tells how much log there is to be read in the header.
+func (q *request) estimate(c *schema.Collection, req *logRequest) error {
+	v, err := q.logView(c, req)
+	if err != nil {
+		return err
+	}
+	h := q.w.Header()
+	h.Set(HeaderNextSeq, strconv.FormatUint(uint64(v.NextSeq), 10))
+	h.Set(HeaderEstimate, fmt.Sprintf("changes=%d, bytes=%d", v.Changes, v.Bytes))
+	return nil
+}
+
+// getLogTail answers GET C/log/tail: where the log ends, since when, and how
+// much of it lies in the stretch that is named.
+func getLogTail(q *request) error {
+	c, err := q.collection()
+	if err != nil {
+		return err
+	}
+	req, err := q.logRequest(c)
+	if err != nil {
+		return err
+	}
+	v, err := q.logView(c, &req)
+	if err != nil {
+		return err
+	}
+	return q.object(http.StatusOK, v)
+}
+
+// timeText is a commit time as answers tell it; nil for none.
+func timeText(micros int64) *string {
+	if micros == 0 {
+		return nil
+	}
+	text := time.UnixMicro(micros).UTC().Format(time.RFC3339Nano)
+	return &text
 }

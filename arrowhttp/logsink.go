@@ -89,12 +89,16 @@ func (s *textSink) begin() error {
 }
 
 // heartbeat keeps proxies from closing an idle stream, and finds clients that
-// are gone. NDJSON has no comment to do it with.
-func (s *textSink) heartbeat() error {
+// are gone. NDJSON has no comment to do it with, only empty lines, which not
+// every reader passes over.
+func (s *textSink) heartbeat(asked bool) error {
+	text := ": still here\n\n"
 	if !s.sse {
-		return nil
+		if text = "\n"; !asked {
+			return nil
+		}
 	}
-	if _, err := s.out.Write([]byte(": still here\n\n")); err != nil {
+	if _, err := s.out.Write([]byte(text)); err != nil {
 		return err
 	}
 	return s.out.flush()
@@ -168,8 +172,15 @@ func (s *arrowSink) take() func() error {
 	}
 }
 
-func (s *arrowSink) begin() error     { return s.out.begin() }
-func (s *arrowSink) heartbeat() error { return nil }
-func (s *arrowSink) finish() error    { return s.out.finish() }
+func (s *arrowSink) begin() error  { return s.out.begin() }
+func (s *arrowSink) finish() error { return s.out.finish() }
+
+// heartbeat sends a batch without rows.
+func (s *arrowSink) heartbeat(asked bool) error {
+	if !asked {
+		return nil
+	}
+	return s.out.begin()
+}
 
 func (s *arrowSink) abort(p Problem) error { return s.out.abort(p) }

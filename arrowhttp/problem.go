@@ -88,6 +88,7 @@ var kinds = []kind{
 	{errNotAcceptable, 406, "not_acceptable", RetryAfterChange, "Nothing on offer fits Accept"},
 	{errBodyTimeout, 408, "request_timeout", RetrySame, "The body came too slowly"},
 	{errMediaType, 415, "unsupported_media_type", RetryAfterChange, "Not a media type of this path"},
+	{errBeyondTail, 416, "beyond_tail", RetryAfterChange, "The log has not come so far"},
 	{errHeaderSize, 431, "header_too_large", RetryAfterChange, "The request's header is too large"},
 	{errNotCaughtUp, 503, "not_caught_up", RetrySame, "The position asked for was not reached in time"},
 
@@ -108,6 +109,7 @@ var (
 	errNotAcceptable = errors.New("not acceptable")
 	errBodyTimeout   = errors.New("request timeout")
 	errMediaType     = errors.New("unsupported media type")
+	errBeyondTail    = errors.New("beyond the tail of the log")
 	errHeaderSize    = errors.New("header too large")
 	errNotCaughtUp   = errors.New("not caught up")
 )

@@ -1,6 +1,7 @@
 package arrowhttp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,7 +27,9 @@ type changeSink interface {
 	take() func() error
 
 	begin() error // sends what comes before the first change
-	heartbeat() error
+	// heartbeat sends what readers pass over; asked tells that the client asked
+	// for it, and so knows what it is.
+	heartbeat(asked bool) error
 	finish() error
 	abort(Problem) error
 }
@@ -90,10 +93,13 @@ func (p *pump) read(ctx context.Context) {
 
 func (p *pump) readAll(ctx context.Context) error {
 	rows := newRowReader(p.q.s.backend.Schemas, p.c.Schema)
-	var count int64
+	var count, bytes int64
 	for ch, err := range p.q.s.backend.Changes.Read(ctx, p.c, p.req.ChangesRequest) {
 		if err != nil {
 			return err
+		}
+		if p.req.over(ch) {
+			return nil
 		}
 		if rows, err = p.follow(ctx, rows, ch); err != nil {
 			return err
@@ -107,13 +113,17 @@ func (p *pump) readAll(ctx context.Context) error {
 		if err != nil {
 			return p.q.raced(p.c, fmt.Errorf("read change %d of %s: %w", ch.Seq, p.c, err))
 		}
-		if p.req.where != nil && !p.req.where.Match(row, ch.Seq, ch.TimeMicros) {
-			continue
+		if p.req.where == nil || p.req.where.Match(row, ch.Seq, ch.TimeMicros) {
+			bytes += int64(len(ch.Key) + len(ch.Row))
+			if p.req.limitBytes > 0 && bytes > p.req.limitBytes && count > 0 {
+				return nil // but one change always, so that its reader gets on
+			}
+			if err := p.add(ctx, ch, row); err != nil {
+				return err
+			}
+			count++
 		}
-		if err := p.add(ctx, ch, row); err != nil {
-			return err
-		}
-		if count++; count == p.req.limit {
+		if count > 0 && count == p.req.limit || p.req.last(ch.Seq) {
 			return nil
 		}
 	}
@@ -182,7 +192,7 @@ func (p *pump) send(ctx context.Context, cancel context.CancelFunc) error {
 	if !p.req.Follow {
 		closing = nil // it ends by itself
 	}
-	heartbeat := time.NewTicker(heartbeatTime)
+	heartbeat := time.NewTicker(cmp.Or(p.req.heartbeat, heartbeatTime))
 	defer heartbeat.Stop()
 	begun := false
 	begin := time.After(10 * lingerTime) // a failure until then can still be a problem
@@ -206,7 +216,7 @@ func (p *pump) send(ctx context.Context, cancel context.CancelFunc) error {
 			return ctx.Err()
 		case <-heartbeat.C:
 			if begun {
-				if err := p.sink.heartbeat(); err != nil {
+				if err := p.sink.heartbeat(p.req.heartbeat > 0); err != nil {
 					return err
 				}
 			}
@@ -226,6 +236,7 @@ func (p *pump) send(ctx context.Context, cancel context.CancelFunc) error {
 		if err := p.sendPending(); err != nil {
 			return err
 		}
+		heartbeat.Reset(cmp.Or(p.req.heartbeat, heartbeatTime))
 	}
 }
 

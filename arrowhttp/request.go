@@ -23,6 +23,10 @@ const (
 	HeaderStatus   = "Trine-Status"   // trailer of a stream: complete or error
 	HeaderSnapshot = "Trine-Snapshot" // of a scan: the lake's snapshot
 	HeaderReplayed = "Trine-Replayed" // true: an earlier write's answer, given again
+	HeaderNextSeq  = "Trine-Next-Seq" // of a log: the seq that the next change gets
+	// HeaderEstimate is how much log a read of it has before it: changes=N,
+	// exact, bytes=N of keys and rows, about.
+	HeaderEstimate = "Trine-Log-Estimate"
 )
 
 // invalid is an error that the client can mend.
@@ -152,18 +156,23 @@ func waitTime(h http.Header) (time.Duration, error) {
 	if text == "" {
 		return DefaultWait, nil
 	}
-	d, err := time.ParseDuration(text)
-	if err != nil {
-		seconds, ferr := strconv.ParseFloat(text, 64)
-		if ferr != nil || !(seconds >= 0 && seconds < 1e9) {
-			return 0, invalid("header %s: %q is not a duration such as 5s or 200ms", HeaderWait, text)
-		}
-		d = time.Duration(seconds * float64(time.Second))
-	}
-	if d < 0 {
-		return 0, invalid("header %s: %q is negative", HeaderWait, text)
+	d, ok := parseDuration(text)
+	if !ok {
+		return 0, invalid("header %s: %q is not a duration such as 5s or 200ms, or is negative", HeaderWait, text)
 	}
 	return min(d, MaxWait), nil
+}
+
+// parseDuration reads a duration that is not negative, or a number of seconds.
+func parseDuration(text string) (time.Duration, bool) {
+	if d, err := time.ParseDuration(text); err == nil {
+		return d, d >= 0
+	}
+	seconds, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(seconds >= 0 && seconds < 1e9) {
+		return 0, false
+	}
+	return time.Duration(seconds * float64(time.Second)), true
 }
 
 // flag reads a boolean parameter.

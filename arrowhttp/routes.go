@@ -28,7 +28,8 @@ func (s *Server) routes() []*route {
 		{method: post, pattern: basePath + "/lookup", query: []string{"index"}, handle: lookup},
 
 		{method: get, pattern: basePath + "/log", handle: getLog,
-			query: []string{"from_seq", "from_time", "tail", "limit", "order", "where", "follow"}},
+			query: []string{"from_seq", "from_time", "tail", "clamp", "to_seq", "until_time", "limit", "limit_bytes", "order", "where", "follow", "heartbeat"}},
+		{method: get, pattern: basePath + "/log/tail", query: []string{"from_seq", "from_time", "tail", "clamp", "to_seq", "until_time"}, handle: getLogTail},
 		{method: post, pattern: basePath + "/fence", handle: setFence},
 		{method: post, pattern: basePath + "/trim", handle: notYet("trimming a log", "set options.log_retention in the collection file")},
 

@@ -119,7 +119,6 @@ func (q *request) scanRequest(c *schema.Collection) (req query.Scan, err error) 
 	if _, err := query.ParseWhere(req.Where, c.Schema); err != nil {
 		return req, fmt.Errorf("parameter where: %w", err)
 	}
-	const most = 1<<63 - 1
 	if req.Limit, err = q.number("limit", 0, 0, most); err != nil {
 		return req, err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"iter"
 	"net/http"
 	"net/url"
@@ -189,52 +188,6 @@ func (c *Client) Range(ctx context.Context, ref Ref, o RangeOptions) iter.Seq2[j
 			q.Set("after", *answer.After)
 		}
 	}
-}
-
-// LogOptions say which changes are read. FromSeq, FromTime and Tail exclude
-// each other; with none the log is read from its beginning.
-type LogOptions struct {
-	FromSeq  *uint64
-	FromTime string
-	Tail     int64
-	Limit    int64
-	Desc     bool
-	Where    string
-	Follow   bool
-}
-
-// Log reads changes as NDJSON; the caller closes it. It ends with io.EOF only
-// when all that was asked for came, and with ErrIncomplete when it was cut.
-func (c *Client) Log(ctx context.Context, ref Ref, o LogOptions) (io.ReadCloser, error) {
-	q := url.Values{}
-	if o.FromSeq != nil {
-		q.Set("from_seq", strconv.FormatUint(*o.FromSeq, 10))
-	}
-	if o.Tail > 0 {
-		q.Set("tail", strconv.FormatInt(o.Tail, 10))
-	}
-	if o.Limit > 0 {
-		q.Set("limit", strconv.FormatInt(o.Limit, 10))
-	}
-	for name, v := range map[string]string{"from_time": o.FromTime, "where": o.Where} {
-		if v != "" {
-			q.Set(name, v)
-		}
-	}
-	if o.Desc {
-		q.Set("order", "desc")
-	}
-	if o.Follow {
-		q.Set("follow", "true")
-	}
-	resp, err := c.send(ctx, request{
-		method: http.MethodGet, path: ref.path("log"), query: q,
-		header: http.Header{"Accept": {NDJSON}},
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read log of %s: %w", ref, err)
-	}
-	return wholeBody{resp}, nil
 }
 
 // WrittenMany is what a durable batch over many collections was given.

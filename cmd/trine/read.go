@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -75,48 +74,6 @@ func newRange(a *app) *cobra.Command {
 	f.StringSliceVar(&o.Columns, "columns", nil, "columns, comma-separated; default all")
 	f.Int64Var(&o.Limit, "limit", 0, "most records; 0: all")
 	formatFlag(cmd, &format, "table, ndjson or csv")
-	return cmd
-}
-
-func newLog(a *app) *cobra.Command {
-	var o client.LogOptions
-	var fromSeq uint64
-	cmd := &cobra.Command{
-		Use:   "log TENANT/COLLECTION",
-		Short: "Read the changes of a collection, or follow them",
-		Example: `  trine log acme/airports --tail 5
-  trine log acme/airports --follow --tail 1
-  trine log acme/flights --from-time 2026-01-01T00:00:00Z --limit 100`,
-		Args: nArgs(1, 1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if cmd.Flags().Changed("from-seq") {
-				o.FromSeq = &fromSeq
-			}
-			c, ref, err := a.connect(args[0])
-			if err != nil {
-				return err
-			}
-			body, err := c.Log(cmd.Context(), ref, o)
-			if err != nil {
-				return err
-			}
-			defer body.Close()
-			if _, err := io.Copy(cmd.OutOrStdout(), body); err != nil && cmd.Context().Err() == nil {
-				return fmt.Errorf("read log of %s: %w", ref, err)
-			}
-			return nil
-		},
-	}
-	f := cmd.Flags()
-	f.Uint64Var(&fromSeq, "from-seq", 0, "first seq")
-	f.StringVar(&o.FromTime, "from-time", "", "first commit time, RFC 3339")
-	f.Int64Var(&o.Tail, "tail", 0, "the newest N changes")
-	f.Int64Var(&o.Limit, "limit", 0, "most changes; 0: the server's default")
-	f.BoolVar(&o.Desc, "desc", false, "newest first")
-	f.StringVar(&o.Where, "where", "", "SQL predicate")
-	f.BoolVar(&o.Follow, "follow", false, "wait for more, until interrupted")
-	cmd.MarkFlagsMutuallyExclusive("from-seq", "from-time", "tail")
-	cmd.MarkFlagsMutuallyExclusive("desc", "follow")
 	return cmd
 }
 

@@ -109,6 +109,11 @@ func (c changes) SeqAt(ctx context.Context, coll *schema.Collection, micros int6
 	return c.Engine.SeqAt(ctx, coll, micros)
 }
 
+func (c changes) Extent(ctx context.Context, coll *schema.Collection, from, to schema.Seq) (arrowhttp.LogExtent, error) {
+	x, err := c.Engine.Extent(ctx, coll, from, to)
+	return arrowhttp.LogExtent(x), err
+}
+
 type scans struct{ *sync.Engine }
 
 func (s scans) Scan(ctx context.Context, c *schema.Collection, q query.Scan) (*arrowhttp.ScanStream, error) {
