@@ -39,19 +39,21 @@ type store struct {
 	now         int64
 
 	// Injected.
-	writeErr  error
-	scanAfter int   // batches before scanErr
-	scanErr   error //
-	scanPanic bool
-	readErr   error
-	logErr    error // after the changes that there are
-	batchRows int
-	scans     int // under way
-	scanned   int // begun
-	endless   bool
-	closed    chan struct{} // a mark when a scan was closed
-	token     string
-	lastWrite arrowhttp.WriteRequest
+	writeErr    error
+	scanAfter   int   // batches before scanErr
+	scanErr     error //
+	scanOpenErr error
+	scanPanic   bool
+	readErr     error
+	logErr      error // after the changes that there are
+	batchRows   int
+	scans       int // under way
+	scanned     int // begun
+	endless     bool
+	closed      chan struct{} // a mark when a scan was closed
+	readEnded   chan struct{} // a mark when a read of a log ended
+	token       string
+	lastWrite   arrowhttp.WriteRequest
 }
 
 type table struct {
@@ -62,7 +64,7 @@ type table struct {
 
 func newStore() *store {
 	return &store{
-		changed: make(chan struct{}), closed: make(chan struct{}, 100), collections: map[string]*table{}, schemas: map[schema.SchemaID]*schema.Schema{},
+		changed: make(chan struct{}), closed: make(chan struct{}, 100), readEnded: make(chan struct{}, 1000), collections: map[string]*table{}, schemas: map[schema.SchemaID]*schema.Schema{},
 		next: schema.FirstUserInstance, pos: schema.Position{Generation: 1}, now: 1_700_000_000_000_000, batchRows: 3,
 	}
 }
@@ -306,6 +308,7 @@ type changes struct{ s *store }
 func (l changes) Read(ctx context.Context, c *schema.Collection, req arrowhttp.ChangesRequest) iter.Seq2[schema.Change, error] {
 	s := l.s
 	return func(yield func(schema.Change, error) bool) {
+		defer func() { s.readEnded <- struct{}{} }()
 		at := func(i schema.Seq) (schema.Change, bool, chan struct{}) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
@@ -376,6 +379,9 @@ func (s *store) Scan(ctx context.Context, c *schema.Collection, req query.Scan) 
 	where, err := query.ParseWhere(req.Where, c.Schema)
 	if err != nil {
 		return nil, err
+	}
+	if s.scanOpenErr != nil {
+		return nil, s.scanOpenErr
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -40,7 +40,17 @@ const (
 const (
 	readHeaderTimeout   = 10 * time.Second
 	idleTimeout         = 2 * time.Minute
-	defaultStallTimeout = 60 * time.Second
+	DefaultStallTimeout = 60 * time.Second
+)
+
+// Of answers under way at a time. A scan holds two batches and the row groups
+// that it reads, some ten MiB; a log read or a follower at most half a MiB; a
+// verification reads all there is.
+const (
+	DefaultMaxScans    = 64
+	DefaultMaxLogReads = 256
+	DefaultMaxFollows  = 4096
+	DefaultMaxVerifies = 2
 )
 
 // Of the file form, which is spooled to disk to have a length and ranges.

@@ -44,6 +44,15 @@ func getLog(q *request) error {
 		q.w.WriteHeader(http.StatusOK)
 		return nil
 	}
+	gate := q.s.gates.reads
+	if req.Follow {
+		gate = q.s.gates.follows
+	}
+	leave, err := gate.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
 	return newPump(q, c, req, sink).run()
 }
 

@@ -18,6 +18,9 @@ type metrics struct {
 	inFlight  *prometheus.GaugeVec
 	rows      *prometheus.CounterVec
 	bytes     *prometheus.CounterVec
+	streams   *prometheus.GaugeVec
+	refused   *prometheus.CounterVec
+	cut       *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -37,8 +40,12 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Help: "Requests being answered."}, []string{"route"}),
 		rows:  counter("response_rows_total", "Rows, records and changes sent.", "route"),
 		bytes: counter("response_bytes_total", "Bytes of answers sent, as on the wire without HTTP framing.", "route"),
+		streams: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "trine", Subsystem: "http", Name: "streams",
+			Help: "Answers under way of the kinds that are bounded: scan, log, follow, verify."}, []string{"kind"}),
+		refused: counter("streams_refused_total", "Answers refused because as many of their kind were under way.", "kind"),
+		cut:     counter("cut_total", "Answers cut off because their client took no byte for the stall timeout.", "route"),
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.firstByte, m.duration, m.inFlight, m.rows, m.bytes} {
+	for _, c := range []prometheus.Collector{m.requests, m.firstByte, m.duration, m.inFlight, m.rows, m.bytes, m.streams, m.refused, m.cut} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("register HTTP metrics: %w", err)
 		}
@@ -58,6 +65,9 @@ func (m *metrics) end(route, method string, w *response, start, now time.Time) {
 		m.firstByte.WithLabelValues(route, method).Observe(w.first.Sub(start).Seconds())
 	}
 	m.duration.WithLabelValues(route, method).Observe(now.Sub(start).Seconds())
+	if w.stalled {
+		m.cut.WithLabelValues(route).Inc()
+	}
 	m.rows.WithLabelValues(route).Add(float64(w.rows))
 	m.bytes.WithLabelValues(route).Add(float64(w.bytes))
 }

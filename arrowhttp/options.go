@@ -1,6 +1,7 @@
 package arrowhttp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,6 +32,9 @@ type Options struct {
 	// StallTimeout is how long a client may neither send nor take a byte.
 	// Default one minute.
 	StallTimeout time.Duration
+	// MaxScans, MaxLogReads, MaxFollows and MaxVerifies bound how many of these
+	// are answered at a time; more are 503. Defaults: see limits.go.
+	MaxScans, MaxLogReads, MaxFollows, MaxVerifies int
 	// SpoolDir is where scans in the file form lie while they are served.
 	// Default: the system's directory for temporary files.
 	SpoolDir string
@@ -65,7 +69,7 @@ func (o *Options) Validate() error {
 			return errors.New("arrowhttp options: an empty token would let everybody in")
 		}
 	}
-	if o.MaxBodyBytes < 0 || o.StallTimeout < 0 || o.MaxSpoolBytes < 0 {
+	if o.MaxBodyBytes < 0 || o.StallTimeout < 0 || o.MaxSpoolBytes < 0 || min(o.MaxScans, o.MaxLogReads, o.MaxFollows, o.MaxVerifies) < 0 {
 		return errors.New("arrowhttp options: a limit is negative")
 	}
 	if (o.Registerer == nil) != (o.Gatherer == nil) {
@@ -86,8 +90,12 @@ func (o Options) withDefaults() Options {
 		o.MaxBodyBytes = DefaultMaxBodyBytes
 	}
 	if o.StallTimeout == 0 {
-		o.StallTimeout = defaultStallTimeout
+		o.StallTimeout = DefaultStallTimeout
 	}
+	o.MaxScans = cmp.Or(o.MaxScans, DefaultMaxScans)
+	o.MaxLogReads = cmp.Or(o.MaxLogReads, DefaultMaxLogReads)
+	o.MaxFollows = cmp.Or(o.MaxFollows, DefaultMaxFollows)
+	o.MaxVerifies = cmp.Or(o.MaxVerifies, DefaultMaxVerifies)
 	if o.MaxSpoolBytes == 0 {
 		o.MaxSpoolBytes = defaultMaxSpoolBytes
 	}

@@ -20,10 +20,11 @@ type response struct {
 	stall time.Duration
 	now   func() time.Time
 
-	status int       // 0 until the header is written
-	first  time.Time // when it was
-	bytes  int64
-	rows   int64
+	stalled bool      // the client took no byte for the stall timeout
+	status  int       // 0 until the header is written
+	first   time.Time // when it was
+	bytes   int64
+	rows    int64
 }
 
 func newResponse(w http.ResponseWriter, stall time.Duration, now func() time.Time) *response {
@@ -60,6 +61,7 @@ func (w *response) Write(p []byte) (int, error) {
 		n += m
 		w.bytes += int64(m)
 		if err != nil || n == len(p) {
+			w.note(err)
 			return n, err
 		}
 	}
@@ -72,9 +74,16 @@ func (w *response) Flush() { _ = w.flush() }
 func (w *response) flush() error {
 	w.extend()
 	if err := w.rc.Flush(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		w.note(err)
 		return err
 	}
 	return nil
+}
+
+func (w *response) note(err error) {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		w.stalled = true
+	}
 }
 
 // body is the way from one client: limited in size, and given up when nothing

@@ -39,7 +39,8 @@ type request struct {
 	rest  []string          // the rest parameter's segments, unescaped
 	query url.Values
 
-	position schema.Position // that the answer is good for; see setPosition
+	leaveScan func()          // gives the place of a scan back; see openScan
+	position  schema.Position // that the answer is good for; see setPosition
 }
 
 // router finds routes by path.

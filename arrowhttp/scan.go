@@ -90,11 +90,18 @@ func (q *request) openScan() (*schema.Collection, *ScanStream, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if q.leaveScan, err = q.s.gates.scans.enter(); err != nil {
+		return nil, nil, err
+	}
 	sc, err := q.s.backend.Scanner.Scan(q.ctx(), c, req)
+	if err != nil {
+		q.leaveScan()
+	}
 	return c, sc, err
 }
 
 func (q *request) closeScan(sc *ScanStream) {
+	defer q.leaveScan()
 	if sc.Close == nil {
 		return
 	}

@@ -23,6 +23,7 @@ type Server struct {
 	router  *router
 	auth    *authenticator
 	metrics *metrics
+	gates   gates
 	spool   *spool
 	openapi []byte
 	http    *http.Server
@@ -48,7 +49,7 @@ func New(opts Options) (*Server, error) {
 	}
 	s := &Server{
 		opts: opts, backend: opts.Backend, log: opts.Logger,
-		auth: newAuthenticator(opts.Tokens), metrics: m,
+		auth: newAuthenticator(opts.Tokens), metrics: m, gates: newGates(opts, m),
 		spool:   newSpool(opts.SpoolDir, opts.MaxSpoolBytes, opts.Now),
 		closing: make(chan struct{}),
 	}

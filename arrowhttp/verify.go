@@ -45,6 +45,11 @@ func verify(q *request) error {
 	if only != "" && strings.Count(only, "/") != 1 {
 		return invalid("parameter collection: %q; want tenant/collection", only)
 	}
+	leave, err := q.s.gates.verifies.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
 	var out *stream
 	for report, err := range q.s.backend.Verifier.Verify(q.ctx(), only) {
 		if err != nil && out == nil {
@@ -71,7 +76,6 @@ func verify(q *request) error {
 		}
 	}
 	if out == nil { // there are no collections
-		var err error
 		if out, err = newStream(q.w, typeNDJSON, ""); err != nil {
 			return err
 		}

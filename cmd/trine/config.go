@@ -17,6 +17,7 @@ import (
 	"github.com/knadh/koanf/v2"
 	"github.com/spf13/pflag"
 
+	"github.com/trinedb/trine/arrowhttp"
 	"github.com/trinedb/trine/internal/node"
 )
 
@@ -36,6 +37,11 @@ type config struct {
 	FlushDeadline   time.Duration `koanf:"flush_deadline" yaml:"flush_deadline"`
 	MinFreeBytes    int64         `koanf:"min_free_bytes" yaml:"min_free_bytes"`
 	ShutdownTimeout time.Duration `koanf:"shutdown_timeout" yaml:"shutdown_timeout"`
+	StallTimeout    time.Duration `koanf:"stall_timeout" yaml:"stall_timeout"`
+	MaxScans        int           `koanf:"max_scans" yaml:"max_scans"`
+	MaxLogReads     int           `koanf:"max_log_reads" yaml:"max_log_reads"`
+	MaxFollows      int           `koanf:"max_follows" yaml:"max_follows"`
+	MaxVerifies     int           `koanf:"max_verifies" yaml:"max_verifies"`
 }
 
 // defaultListen is loopback: a server that others can reach is somebody's
@@ -48,6 +54,9 @@ var configDefaults = map[string]any{
 	"linger": "0s", "chunk_bytes": 0,
 	"flush_bytes": 32 << 20, "flush_deadline": "10s",
 	"min_free_bytes": 512 << 20, "shutdown_timeout": "30s",
+	"stall_timeout": arrowhttp.DefaultStallTimeout.String(), "max_scans": arrowhttp.DefaultMaxScans,
+	"max_log_reads": arrowhttp.DefaultMaxLogReads, "max_follows": arrowhttp.DefaultMaxFollows,
+	"max_verifies": arrowhttp.DefaultMaxVerifies,
 }
 
 // configHelp says what each key is for; it is also what flags there are.
@@ -65,6 +74,11 @@ var configHelp = []struct{ key, help string }{
 	{"flush_deadline", "longest that loading a table waits for its flush"},
 	{"min_free_bytes", "free disk space below which writes are refused; negative: never"},
 	{"shutdown_timeout", "longest that a shutdown waits for requests and stores"},
+	{"stall_timeout", "longest that a client may neither send nor take a byte before it is cut off"},
+	{"max_scans", "most scans at a time; more are answered 503"},
+	{"max_log_reads", "most reads of logs at a time, followers not counted"},
+	{"max_follows", "most followers of logs at a time"},
+	{"max_verifies", "most verifications at a time"},
 }
 
 // addConfigFlags adds a flag for each key, with dashes.
@@ -170,6 +184,10 @@ func decodeConfig(k *koanf.Koanf) (config, error) {
 		return c, usage("config: chunk_bytes %d: want 4096 to 67108864, or 0 for what suits the store", c.ChunkBytes)
 	case len(c.Store) > 3 || len(c.Store) == 2:
 		return c, usage("config: %d stores: name one, or three in three zones, of which two are enough at any time; with two a write would need both", len(c.Store))
+	case c.StallTimeout < time.Second:
+		return c, usage("config: stall_timeout %s: want at least 1s", c.StallTimeout)
+	case min(c.MaxScans, c.MaxLogReads, c.MaxFollows, c.MaxVerifies) < 1:
+		return c, usage("config: max_scans, max_log_reads, max_follows and max_verifies are at least 1")
 	case c.FlushBytes < 1<<10:
 		return c, usage("config: flush_bytes %d: want at least 1024", c.FlushBytes)
 	}

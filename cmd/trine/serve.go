@@ -89,6 +89,8 @@ func startServer(ctx context.Context, c config) (*server, error) {
 	s.http, err = arrowhttp.New(arrowhttp.Options{
 		Backend: s.node.Backend(), Iceberg: s.node.Iceberg(), Ready: s.node.Ready,
 		Tokens: c.Tokens, Version: version, SpoolDir: s.node.SpoolDir(),
+		StallTimeout: c.StallTimeout, MaxScans: c.MaxScans, MaxLogReads: c.MaxLogReads,
+		MaxFollows: c.MaxFollows, MaxVerifies: c.MaxVerifies,
 		Logger: s.logger, Registerer: registry, Gatherer: registry,
 	})
 	if err != nil {
