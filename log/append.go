@@ -18,7 +18,8 @@ type Append struct {
 	Dedup  schema.DedupKey
 	Digest [16]byte
 	// IfSeq, when set, refuses the batch with schema.ErrPrecondition unless the
-	// collection's next Seq is the stated one when the batch is sequenced.
+	// collection's next Seq is the stated one when the batch is sequenced. An
+	// owner that was replaced and does not know it yet may refuse by an older one.
 	IfSeq *IfSeq
 	// Decide, when set, may rewrite or refuse the batch when it is sequenced.
 	// It runs in the writer goroutine and sees, through the Stager, everything

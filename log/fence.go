@@ -11,8 +11,8 @@ import (
 	"github.com/trinedb/trine/schema"
 )
 
-// maxFenceTries bounds how often a PUT of a fence is repeated at once when its
-// outcome is not known.
+// maxFenceTries bounds how often a PUT of a fence, or a swap of the head, is
+// repeated at once when its outcome is not known.
 const maxFenceTries = 3
 
 // secure puts a fence at the first free number, and fillers behind it.

@@ -29,7 +29,7 @@ const maxHeadTries = 8
 // channel meanwhile instead of taking it back.
 func (c *Channel) takeOver(ctx context.Context, again bool, known uint64) (ownership, error) {
 	var least schema.Epoch
-	for range maxHeadTries {
+	for try := 1; try <= maxHeadTries; try++ {
 		h, v, err := readHead(ctx, c.heads, c.o.Channel)
 		if err != nil {
 			return ownership{}, err
@@ -50,11 +50,16 @@ func (c *Channel) takeOver(ctx context.Context, again bool, known uint64) (owner
 		h.InFlight = max(h.InFlight, c.o.InFlight)
 		h.Owner, h.Claim = c.o.WriterID, c.claim
 		v, err = h.swap(ctx, c.heads, v)
-		if errors.Is(err, blob.ErrChanged) {
+		switch {
+		case errors.Is(err, blob.ErrChanged):
 			continue
-		}
-		if err != nil {
+		case err != nil && (blob.NoEffect(err) || try >= maxFenceTries):
 			return ownership{}, err
+		case err != nil: // it may be ours by now: that is no worse than if it was another's
+			if err := sleep(ctx, time.Duration(try)*10*time.Millisecond); err != nil {
+				return ownership{}, err
+			}
+			continue
 		}
 		own, higher, err := c.layout.secure(ctx, ownership{head: h, version: v}, known, lost)
 		if errors.Is(err, schema.ErrFenced) && lost && higher > 0 {

@@ -3,6 +3,7 @@ package log_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/trinedb/trine/internal/blob"
 	"github.com/trinedb/trine/internal/blob/blobtest"
+	"github.com/trinedb/trine/log/chunk"
 	"github.com/trinedb/trine/schema"
 )
 
@@ -111,4 +113,25 @@ func TestSentAgainToAnother(t *testing.T) {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	})
+}
+
+// TestTakeOverSwapsAgain loses the swap of the head, or its answer.
+func TestTakeOverSwapsAgain(t *testing.T) {
+	lost := errors.New("connection reset")
+	for _, f := range []struct {
+		before, after error
+		epoch         int
+	}{{lost, nil, 1}, {nil, lost, 2}} {
+		synctest.Test(t, func(t *testing.T) {
+			mem, x := blob.NewMem(), newFakeIndex(t)
+			s := newFaults(mem)
+			s.set(failOnce(blobtest.Swap, f.before, f.after))
+			c := open(t, x.options(s))
+			mustAppend(t, c, batch(group(16, "a")))
+			head, err := mem.Get(t.Context(), chunk.HeadName(0))
+			if err != nil || !strings.Contains(string(head), fmt.Sprintf(`"epoch":%d`, f.epoch)) {
+				t.Errorf("head %s, %v, want epoch %d", head, err, f.epoch)
+			}
+		})
+	}
 }
