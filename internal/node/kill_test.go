@@ -71,7 +71,7 @@ func startProcess(t *testing.T, dir string) *process {
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(p.kill)
+	t.Cleanup(p.wait)
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		t.Fatalf("server did not come up: %v", err)
@@ -80,9 +80,11 @@ func startProcess(t *testing.T, dir string) *process {
 	return p
 }
 
-// kill is kill -9, and may be repeated.
-func (p *process) kill() {
-	_ = p.cmd.Process.Kill() // it may be dead
+// kill is kill -9, and may be repeated; wait waits until it is gone.
+func (p *process) kill() { _ = p.cmd.Process.Kill() } // it may be dead
+
+func (p *process) wait() {
+	p.kill()
 	_ = p.stdin.Close()
 	_ = p.cmd.Wait() // killed
 }
@@ -113,7 +115,7 @@ func TestHistoriesThroughKills(t *testing.T) {
 			h.read(t.Context(), 9, send, key)
 		}
 		done()
-		p.kill()
+		p.wait()
 		made += h.linearizable(t)
 		operations += len(h.ops)
 	}
@@ -132,7 +134,7 @@ func (h *registers) untilKilled(t *testing.T, p *process, r *rand.Rand, keys []i
 	left.Store(requests)
 	counted := func(r *http.Request) (int, []byte, bool) {
 		if left.Add(-1) == 0 {
-			go func() {
+			go func() { // while the request is under way
 				p.kill()
 				cancel()
 			}()
@@ -145,6 +147,7 @@ func (h *registers) untilKilled(t *testing.T, p *process, r *rand.Rand, keys []i
 		clients.Go(func() { h.work(ctx, i, r, counted, keys, 1<<20, 1) })
 	}
 	clients.Wait()
+	p.wait()
 }
 
 // overHTTP reaches a process.

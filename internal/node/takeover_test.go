@@ -126,7 +126,7 @@ func TestHistoriesBite(t *testing.T) {
 				}
 				return p.send(r)
 			})
-			found = !porcupine.CheckOperations(register, h.ops)
+			found = !porcupine.CheckOperations(register, h.seen())
 		})
 		if found {
 			t.Logf("found at seed %d", seed)
