@@ -14,9 +14,10 @@
 //     schema.ErrClosed changed nothing and never will. Any other error of a
 //     write leaves it open whether the write landed, or still will.
 //
-// Stores: Dir on a local disk, Mem in memory, and below this package s3 in S3 and
-// hedge, which sends a slow PUT twice. All are safe for concurrent use,
-// Dir also by several processes. The package blobtest holds the acceptance
+// Stores: Dir on a local disk, Mem in memory, and below this package s3 in S3,
+// hedge, which sends a slow PUT twice, count, which counts calls, and latency,
+// which makes a store as slow as another. All are safe for concurrent use, Dir
+// also by several processes. The package blobtest holds the acceptance
 // suite that every store passes, and a store that fails on demand; the package
 // crashfs simulates power failures below Dir.
 //

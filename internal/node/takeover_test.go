@@ -17,6 +17,7 @@ import (
 	"github.com/anishathalye/porcupine"
 
 	"github.com/trinedb/trine/arrowhttp"
+	"github.com/trinedb/trine/internal/blob/latency"
 	"github.com/trinedb/trine/internal/blob/s3"
 	"github.com/trinedb/trine/internal/blob/s3/s3test"
 	"github.com/trinedb/trine/internal/node"
@@ -148,7 +149,7 @@ func takeOvers(t *testing.T, seed uint64, send func(*pair, *http.Request) (int, 
 		t.Fatal(err)
 	}
 	makeCollection(t, s.n, fmt.Sprintf(itemsDef, ""))
-	server.SetLatency(s3test.Measured([]s3test.Quantile{{P: 0, D: time.Millisecond}, {P: 0.9, D: 5 * time.Millisecond}, {P: 1, D: 300 * time.Millisecond}}))
+	server.SetLatency(s3test.Measured(latency.Distribution{{P: 0, D: time.Millisecond}, {P: 0.9, D: 5 * time.Millisecond}, {P: 1, D: 300 * time.Millisecond}}))
 	server.SetHook(s3test.Chaos(seed, s3test.Rates{SlowDown: 0.01, Conflict: 0.02, Lose: 0.02, Late: 0.01, LateBy: 3 * time.Second}))
 	keys := []int{0, 1, 2, 3, 4, 5}
 	exchange := func(r *http.Request) (int, []byte, bool) { return send(p, r) }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/trinedb/trine/internal/blob"
 	"github.com/trinedb/trine/internal/blob/hedge"
+	"github.com/trinedb/trine/internal/blob/latency"
 	"github.com/trinedb/trine/internal/blob/s3"
 	"github.com/trinedb/trine/internal/blob/s3/s3test"
 )
@@ -44,7 +45,7 @@ func promise(t *testing.T, seed uint64, hedges bool) {
 	if hedges {
 		put = newHedge(t, store, hedge.Options{MinSamples: 1, Budget: 1})
 	}
-	server.SetLatency(s3test.Measured(express))
+	server.SetLatency(s3test.Measured(latency.Express().Put))
 	server.SetHook(s3test.Chaos(seed, s3test.Rates{
 		SlowDown: 0.05, Internal: 0.05, Conflict: 0.1, Expired: 0.02, Lose: 0.1, Late: 0.1, LateBy: 5 * time.Second,
 	}))

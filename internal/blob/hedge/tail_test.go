@@ -8,16 +8,10 @@ import (
 	"time"
 
 	"github.com/trinedb/trine/internal/blob/hedge"
+	"github.com/trinedb/trine/internal/blob/latency"
 	"github.com/trinedb/trine/internal/blob/s3"
 	"github.com/trinedb/trine/internal/blob/s3/s3test"
 )
-
-// express is a latency of S3 Express: half and 99 of 100 as s2-lite's README
-// tells for acknowledgements of 8 KiB records, the tail after them assumed.
-var express = []s3test.Quantile{
-	{P: 0, D: 6 * time.Millisecond}, {P: 0.5, D: 10 * time.Millisecond}, {P: 0.99, D: 15 * time.Millisecond},
-	{P: 0.999, D: 150 * time.Millisecond}, {P: 1, D: 2 * time.Second},
-}
 
 // TestTail puts through the S3 store on a fake with a measured latency, with and
 // without hedges, on a clock that is turned, and compares the slowest.
@@ -33,7 +27,7 @@ func TestTail(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer store.Close()
-			server.SetLatency(s3test.Measured(express))
+			server.SetLatency(s3test.Measured(latency.Express().Put))
 			put := store.PutIfAbsent
 			if hedges {
 				put = newHedge(t, store, hedge.Options{}).PutIfAbsent

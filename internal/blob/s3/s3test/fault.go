@@ -1,11 +1,12 @@
 package s3test
 
 import (
-	"math"
 	"math/rand/v2"
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/trinedb/trine/internal/blob/latency"
 )
 
 // Hook is asked at each request. It is called by several goroutines.
@@ -72,27 +73,9 @@ func (s *Server) delay(req *Request, f Fault) {
 // Latency draws how long a request takes.
 type Latency func(r *rand.Rand, req *Request) time.Duration
 
-// Quantile is a point of a measured distribution: P of all took at most D.
-type Quantile struct {
-	P float64
-	D time.Duration
-}
-
-// Measured draws from a distribution that is known by some quantiles, in rising
-// order, the first for P 0 and the last for P 1. Between them it is taken to be
-// straight on a logarithmic scale, as latencies roughly are.
-func Measured(points []Quantile) Latency {
-	return func(r *rand.Rand, _ *Request) time.Duration {
-		p := r.Float64()
-		for i := 1; i < len(points); i++ {
-			a, b := points[i-1], points[i]
-			if p <= b.P {
-				x := (p - a.P) / (b.P - a.P)
-				return time.Duration(math.Exp(math.Log(float64(a.D))*(1-x) + math.Log(float64(b.D))*x))
-			}
-		}
-		return points[len(points)-1].D
-	}
+// Measured draws from a measured distribution.
+func Measured(d latency.Distribution) Latency {
+	return func(r *rand.Rand, _ *Request) time.Duration { return d.Draw(r) }
 }
 
 // Rates are the shares of requests that a fault meets, each 0 to 1.
