@@ -2,6 +2,8 @@ package log_test
 
 import (
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -152,6 +154,56 @@ func TestStrangersDoNotWait(t *testing.T) {
 		}
 		if mean := total / n; mean > 1700*time.Microsecond {
 			t.Errorf("answered after %v in the mean, the store takes 1ms", mean)
+		}
+	})
+}
+
+// TestChunksAreSpreadOverAPut sends at a steady pace to a store that takes long:
+// a batch waits for a part of a PUT, and for its own, not for two. One PUT that
+// takes very long changes that only while it lasts.
+func TestChunksAreSpreadOverAPut(t *testing.T) {
+	const put, slow, inFlight = 100 * time.Millisecond, 10 * time.Second, 4
+	synctest.Test(t, func(t *testing.T) {
+		var puts atomic.Int64
+		s := newFaults(blob.NewMem())
+		s.set(func(call blobtest.Call, _ string) (error, error) {
+			if call != blobtest.PutIfAbsent {
+				return nil, nil
+			}
+			if puts.Add(1) == 20 {
+				time.Sleep(slow)
+			}
+			time.Sleep(put)
+			return nil, nil
+		})
+		o := newFakeIndex(t).options(s)
+		o.Linger, o.InFlight = time.Millisecond, inFlight
+		c := open(t, o)
+		var wg sync.WaitGroup
+		var warm, counted time.Duration // the slowest, before the slow PUT and after it
+		var mu sync.Mutex
+		begin := time.Now()
+		for time.Since(begin) < 15*time.Second {
+			time.Sleep(time.Millisecond)
+			wg.Go(func() {
+				start := time.Now()
+				mustAppend(t, c, batch(group(16, "a")))
+				mu.Lock()
+				defer mu.Unlock()
+				switch at, n := start.Sub(begin), puts.Load(); {
+				case at > put && n < 20:
+					warm = max(warm, time.Since(start))
+				case at > slow+2*time.Second:
+					counted = max(counted, time.Since(start))
+				}
+			})
+		}
+		wg.Wait()
+		if most := put + put/inFlight + 2*time.Millisecond; warm == 0 || warm > most {
+			t.Errorf("answered after %v at the slowest, want at most %v", warm, most)
+		}
+		if most := put + 2*put/inFlight; counted == 0 || counted > most {
+			t.Errorf("after a slow PUT: answered after %v at the slowest, want at most %v", counted, most)
 		}
 	})
 }

@@ -40,8 +40,9 @@ type Options struct {
 	MaxChunkBytes int
 	// Linger is the longest that a chunk waits for company when the store is
 	// free, which it does only if company is to be expected: else it closes at
-	// once. While the store is busy a chunk closes after Linger if one more may
-	// be in flight; if not, one of a quarter of MaxChunkBytes does, to be encoded
+	// once. While the store is busy a chunk closes after Linger, or after the
+	// InFlight-th part of a PUT's time if that is longer, if one more may be in
+	// flight; if not, one of a quarter of MaxChunkBytes does, to be encoded
 	// meanwhile. Default 1 ms.
 	Linger time.Duration
 	// InFlight is W of the ownership protocol: how many chunks may be at the

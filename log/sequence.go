@@ -85,7 +85,7 @@ func (w *writer) take(p *pending, staged []schema.Group, acks []AckGroup) {
 		b.answers = answers(b.answers, p.a.Dedup, p.a.Digest, pos, acks)
 	}
 	if b.empty() && len(w.flying) > 0 {
-		w.linger.Reset(w.c.o.Linger)
+		w.linger.Reset(w.spacing.wait(w.c.o.Linger, w.c.o.InFlight))
 	}
 	b.batches = append(b.batches, p)
 	b.bytes += p.bytes

@@ -14,14 +14,14 @@ import (
 	"github.com/trinedb/trine/schema"
 )
 
-// latency delays every call, and tells how many reads of headers there were, and
+// delays makes every call take a while, and tells how many reads of headers there were, and
 // how many at a time.
-type latency struct {
+type delays struct {
 	mu                    sync.Mutex
 	headers, atOnce, most int
 }
 
-func (l *latency) hook(took time.Duration) func(blobtest.Call, string) (error, error) {
+func (l *delays) hook(took time.Duration) func(blobtest.Call, string) (error, error) {
 	return func(call blobtest.Call, _ string) (error, error) {
 		if call == blobtest.GetRange {
 			l.mu.Lock()
@@ -53,7 +53,7 @@ func TestTakeOverReadsAhead(t *testing.T) {
 			mustAppend(t, old, batch(group(16, "a")))
 		}
 		x.apply(1000)
-		l := &latency{}
+		l := &delays{}
 		s.set(l.hook(20 * time.Millisecond))
 		begin := time.Now()
 		c := open(t, x.restart().options(s))

@@ -18,6 +18,7 @@ type writer struct {
 	linger   *time.Timer
 	lingered bool
 	gather   gather
+	spacing  spacing
 	run      uint64
 	lastTime int64
 
@@ -172,6 +173,7 @@ func (w *writer) dispatch(reason string) {
 	w.linger.Stop()
 	w.lingered = false
 	w.gather.end(len(b.batches))
+	w.spacing.sealed()
 	w.flying = append(w.flying, b)
 	w.open = &building{number: b.number + 1, run: w.run}
 	w.c.metrics.sealed(reason)
@@ -182,6 +184,7 @@ func (w *writer) dispatch(reason string) {
 func (w *writer) landed(ctx context.Context, b *building) {
 	w.flying = w.flying[1:]
 	if b.err == nil && !w.failing {
+		w.spacing.stored(b.put)
 		if len(w.flying) == 0 {
 			if d := w.gather.begin(len(b.batches), len(w.open.batches), b.put, w.c.o.Linger); d > 0 {
 				w.lingered = false
