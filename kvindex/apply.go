@@ -60,6 +60,9 @@ func (x *Index) apply(ctx context.Context, c *schema.Chunk) error {
 	if werr := a.wait(); err == nil {
 		err = werr
 	}
+	if err != nil {
+		x.tallies.clear() // some may not have been committed
+	}
 	return err
 }
 
@@ -119,9 +122,12 @@ func (a *applier) run(ctx context.Context) error {
 // group takes the units of one collection.
 func (a *applier) group(ctx context.Context, g *schema.Group) error {
 	first := max(0, a.skip-a.unit)
-	t, known, err := a.x.tally(g.Instance)
-	if err != nil {
-		return err
+	t, known := a.x.tallies.get(g.Instance)
+	var err error
+	if !known {
+		if t, known, err = a.x.tally(g.Instance); err != nil {
+			return err
+		}
 	}
 	if !known {
 		gone, err := a.x.wasDropped(g.Instance)
@@ -249,6 +255,7 @@ func (a *applier) rowState(key []byte) (rowState, error) {
 }
 
 func (a *applier) putTally(inst schema.Instance, t tally) {
+	a.x.tallies.put(inst, t)
 	key := appendPrefix(a.batch.alloc(prefixLen), spaceStats, inst)
 	a.batch.put(key, appendTally(a.batch.alloc(tallyMax), t))
 }

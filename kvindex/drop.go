@@ -25,6 +25,7 @@ func (x *Index) Drop(ctx context.Context, inst schema.Instance) error {
 	if err != nil || gone {
 		return err
 	}
+	x.tallies.forget(inst)
 	b := new(batch)
 	b.put(instanceKey(spaceDropped, inst), nil)
 	b.put(instanceKey(spaceReclaim, inst), nil)

@@ -29,6 +29,7 @@ type Index struct {
 	commits  int   // since discard was last moved
 	failed   error // of the first commit that failed: the engine's state is not known
 	progress progress
+	tallies  tallies // of collections that were applied to last
 
 	// mu guards what readers' views are made from. It is held briefly; views
 	// themselves are immutable.

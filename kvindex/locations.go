@@ -161,6 +161,7 @@ func (x *Index) finishFlush(inst schema.Instance, f Flush, b *batch) error {
 	} else {
 		b.delete(instanceKey(spaceDirty, inst))
 	}
+	x.tallies.forget(inst)
 	b.put(instanceKey(spaceStats, inst), appendTally(nil, t))
 	return x.commitNow(b)
 }
