@@ -107,6 +107,17 @@ func verb(t *testing.T, r *bench.Report, store, name string) bench.Verb {
 	return bench.Verb{}
 }
 
+// On a store that is made slow no ack and no PUT of the floor is quicker than it.
+func TestLogSlow(t *testing.T) {
+	o := bench.LogOptions{Options: short(t), Senders: 4, Latency: "20ms"}
+	o.Duration = 400 * time.Millisecond
+	r, err := bench.Log(t.Context(), o)
+	whole(t, o.Options, r, err, "append", "ack p50", "ack p99")
+	if f, _ := r.Find("ack p50"); f.Ours < 20_000 || f.Floor < 20_000 {
+		t.Errorf("%+v", f)
+	}
+}
+
 func TestLogEndsAtRecords(t *testing.T) {
 	o := bench.LogOptions{Options: short(t), Senders: 3, BatchRecords: 7, Records: 1000}
 	o.Duration = time.Minute
@@ -184,6 +195,21 @@ func TestFlush(t *testing.T) {
 	verb(t, r, "lake", "create")
 }
 
+func TestChannel(t *testing.T) {
+	for _, index := range []bool{false, true} {
+		o := bench.ChannelOptions{Options: short(t), Collections: 3000, Zipf: 1, Senders: 4, Index: index, Memory: index}
+		r, err := bench.Channel(t.Context(), o)
+		whole(t, o.Options, r, err, "append", "ack p50", "ack p99")
+		c := r.Counts
+		if c.Of("collections_with_changes") != 3000 || c.Of("distinct_in_rounds") < 10 {
+			t.Errorf("%v", c)
+		}
+		if index && (c.Of("heap_1000") <= 0 || c.Of("heap_3000") <= 0) {
+			t.Errorf("%v", c)
+		}
+	}
+}
+
 func TestCollections(t *testing.T) {
 	o := bench.CollectionsOptions{Options: short(t), Collections: 60, Workers: 4}
 	o.Duration = time.Minute
@@ -202,6 +228,11 @@ func TestOptionsAreRefused(t *testing.T) {
 	for _, run := range []func() (*bench.Report, error){
 		func() (*bench.Report, error) { return bench.Log(t.Context(), bench.LogOptions{Senders: -1}) },
 		func() (*bench.Report, error) { return bench.Log(t.Context(), bench.LogOptions{Zipf: -1}) },
+		func() (*bench.Report, error) { return bench.Log(t.Context(), bench.LogOptions{Latency: "slow"}) },
+		func() (*bench.Report, error) { return bench.Log(t.Context(), bench.LogOptions{InFlight: 17}) },
+		func() (*bench.Report, error) {
+			return bench.Channel(t.Context(), bench.ChannelOptions{Collections: -1})
+		},
 		func() (*bench.Report, error) {
 			return bench.Log(t.Context(), bench.LogOptions{RecordBytes: 200 << 10, BatchRecords: 10_000})
 		},

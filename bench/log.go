@@ -3,17 +3,11 @@ package bench
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"math"
-	mathrand "math/rand/v2"
-	stdsync "sync"
-	"sync/atomic"
 	"time"
 
-	"github.com/trinedb/trine/internal/blob"
-	"github.com/trinedb/trine/internal/blob/count"
+	"github.com/trinedb/trine/internal/blob/latency"
 	"github.com/trinedb/trine/log"
 	"github.com/trinedb/trine/schema"
 )
@@ -27,9 +21,13 @@ type LogOptions struct {
 	Collections  int           // default 1000
 	Zipf         float64       // s of the collections' distribution; 0, the default: all alike
 	Records      int64         // end after so many; default: Duration alone
-	ChunkBytes   int           // see log.Options
-	Linger       time.Duration // see log.Options
-	Report       bool          // also tell the requests and what they would cost on S3
+	ChunkBytes   int           // see log.Options; default what suits the store
+	Linger       time.Duration // see log.Options; default what suits the store
+	InFlight     int           // see log.Options; default what suits the store
+	// Latency makes the store as slow as one across a network: "standard",
+	// "express", or the time of a PUT, such as "20ms". Default: the disk alone.
+	Latency string
+	Report  bool // also tell the requests and what they would cost on S3
 }
 
 // WithDefaults is o with defaults in place of zero values.
@@ -39,8 +37,15 @@ func (o LogOptions) WithDefaults() LogOptions {
 	o.RecordBytes = cmp.Or(o.RecordBytes, 1024)
 	o.BatchRecords = cmp.Or(o.BatchRecords, 1)
 	o.Collections = cmp.Or(o.Collections, 1000)
+	switch o.Latency { // as a server on that store has it
+	case "standard":
+		o.ChunkBytes, o.Linger = cmp.Or(o.ChunkBytes, 4<<20), cmp.Or(o.Linger, 250*time.Millisecond)
+	case "express":
+		o.Linger, o.InFlight = cmp.Or(o.Linger, 20*time.Millisecond), cmp.Or(o.InFlight, 8)
+	}
 	o.ChunkBytes = cmp.Or(o.ChunkBytes, 1<<20)
 	o.Linger = cmp.Or(o.Linger, time.Millisecond)
+	o.InFlight = cmp.Or(o.InFlight, 4)
 	return o
 }
 
@@ -48,6 +53,11 @@ func (o LogOptions) WithDefaults() LogOptions {
 func (o LogOptions) Validate() error {
 	if o.Zipf < 0 || o.Zipf > 10 {
 		return fmt.Errorf("zipf %g: want 0 to 10: %w", o.Zipf, schema.ErrInvalid)
+	}
+	if o.Latency != "" {
+		if _, err := latency.Parse(o.Latency); err != nil {
+			return err
+		}
 	}
 	return check(
 		limit{"senders", int64(o.Senders), 1, maxClients},
@@ -58,20 +68,21 @@ func (o LogOptions) Validate() error {
 		limit{"records", o.Records, 0, maxRecords * 100},
 		limit{"chunk bytes", int64(o.ChunkBytes), 4 << 10, 64 << 20},
 		limit{"linger", int64(o.Linger), 1, int64(10 * time.Second)},
+		limit{"in flight", int64(o.InFlight), 1, log.MaxInFlight},
 	)
 }
 
 const (
-	logKeyBytes = 16
-	logRowPool  = 4 << 20 // bytes that rows are cut from
 	// maxLogBytes ends the workload: what was appended stays on the disk until
 	// the end.
 	maxLogBytes = 16 << 30
-	// maxSlice is how long the log has its turn.
-	maxSlice = 500 * time.Millisecond
+	// maxSlice is how long the log has its turn, and maxSlowSlice on a store
+	// that is slow, where it has to be long beside a PUT.
+	maxSlice     = 500 * time.Millisecond
+	maxSlowSlice = 10 * time.Second
 )
 
-// Log measures durable appends beside a loop of bare writes and fsyncs.
+// Log measures durable appends beside a loop of bare writes.
 func Log(ctx context.Context, o LogOptions) (_ *Report, err error) {
 	o = o.WithDefaults()
 	if err := o.Validate(); err != nil {
@@ -94,70 +105,49 @@ func Log(ctx context.Context, o LogOptions) (_ *Report, err error) {
 	return r, nil
 }
 
-// logBench is a channel alone, on a local disk: index and lake, which follow
-// it, are other workloads.
+// logBench is a channel alone: index and lake, which follow it, are other
+// workloads.
 type logBench struct {
-	o       LogOptions
-	place   *place
-	dir     *blob.Dir
-	store   *count.Store
-	channel *log.Channel
-	drawn   zipf
-	pool    []byte
-	random  []*mathrand.Rand // of each sender
-	floor   *fsyncLoop
-	follow  *follower
-
-	acks    *latencies
-	records atomic.Int64 // acknowledged
-	left    atomic.Int64 // that may still be sent
-	turns   []logTurn
+	o     LogOptions
+	place *place
+	*logRig
+	*logSenders
+	floor logFloor
+	turns []logTurn
 }
 
-// logTurn is a round's work of the log, which the floor then does too.
-type logTurn struct {
-	records, batches int64
-	chunks           int
-	took             time.Duration
+// logFloor is what a log is measured against.
+type logFloor interface {
+	// repeat writes so many bytes in so many parts, each durable, and tells how
+	// long that took.
+	repeat(parts int, bytes int64) (time.Duration, error)
+	// each is how long the parts took.
+	each() *latencies
+	close() error
 }
 
-func openLogBench(ctx context.Context, o LogOptions, p *place) (b *logBench, err error) {
-	b = &logBench{o: o, place: p, drawn: newZipf(o.Collections, o.Zipf), acks: newLatencies(o.Senders)}
-	b.left.Store(cmp.Or(o.Records, math.MaxInt64))
-	b.pool = make([]byte, max(logRowPool, 2*o.RecordBytes))
-	for i := 0; i < len(b.pool); i += 1024 { // half of it random, so that a batch shrinks by about half
-		rand.Read(b.pool[i:min(i+512, len(b.pool))])
-	}
-	for i := range o.Senders {
-		b.random = append(b.random, mathrand.New(mathrand.NewPCG(o.Seed, uint64(i))))
-	}
-	if b.dir, err = blob.OpenDir(p.path("log"), blob.DirOptions{}); err != nil {
+func openLogBench(ctx context.Context, o LogOptions, p *place) (_ *logBench, err error) {
+	b := &logBench{o: o, place: p, logSenders: newLogSenders(o)}
+	if b.logRig, err = openLogRig(ctx, p.path("log"), o, nil); err != nil {
 		return nil, err
 	}
-	b.store = count.Around("log", b.dir)
-	if b.floor, err = newFsyncLoop(p.path("floor")); err != nil {
-		return nil, errors.Join(err, b.dir.Close())
+	if o.Latency != "" {
+		b.floor = newPutLoop(b.slow, b.dir, o.InFlight)
+	} else if b.floor, err = newFsyncLoop(p.path("floor")); err != nil {
+		return nil, errors.Join(err, b.logRig.close())
 	}
-	b.channel, err = log.Open(context.WithoutCancel(ctx), log.Options{Store: b.store, MaxChunkBytes: o.ChunkBytes, Linger: o.Linger})
-	if err != nil {
-		return nil, errors.Join(err, b.floor.close(), b.dir.Close())
-	}
-	b.follow = follow(b.channel)
 	return b, nil
 }
 
-func (b *logBench) close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
-	defer cancel()
-	err := b.channel.Close(ctx)
-	b.follow.stop()
-	return errors.Join(err, b.floor.close(), b.dir.Close())
-}
+func (b *logBench) close() error { return errors.Join(b.logRig.close(), b.floor.close()) }
 
 // run measures rounds until the time, the records or the disk's share is used
 // up. The floor does what the log just did, so the log always comes first.
 func (b *logBench) run(ctx context.Context) (*Report, error) {
 	slice := min(max(b.o.Duration/20, 20*time.Millisecond), maxSlice)
+	if b.o.Latency != "" {
+		slice = min(b.o.Duration/4, maxSlowSlice)
+	}
 	if err := b.warmUp(ctx, slice); err != nil {
 		return nil, err
 	}
@@ -170,7 +160,7 @@ func (b *logBench) run(ctx context.Context) (*Report, error) {
 			break
 		}
 		b.o.Progress("append", int64(spent/time.Millisecond), int64(b.o.Duration/time.Millisecond))
-		t, err := b.append(ctx, slice)
+		t, err := b.append(ctx, b.channel, slice)
 		if err != nil {
 			return nil, err
 		}
@@ -200,7 +190,7 @@ var errNothing = errors.New("ended before anything was measured")
 func (b *logBench) warmUp(ctx context.Context, slice time.Duration) error {
 	records := b.left.Load()
 	b.left.Store(min(records, 10_000))
-	t, err := b.append(ctx, slice)
+	t, err := b.append(ctx, b.channel, slice)
 	if err != nil {
 		return err
 	}
@@ -208,66 +198,7 @@ func (b *logBench) warmUp(ctx context.Context, slice time.Duration) error {
 		return err
 	}
 	b.left.Store(records)
-	b.records.Store(0)
-	b.acks.reset()
-	b.floor.times.reset()
+	b.forget()
+	b.floor.each().reset()
 	return b.follow.wait(b.channel.Durable())
-}
-
-// append lets all senders send for a while. A batch that was begun is waited
-// for: what was acknowledged is what was counted, also at an interrupt.
-func (b *logBench) append(ctx context.Context, slice time.Duration) (logTurn, error) {
-	before, records := b.channel.Durable().Chunk, b.records.Load()
-	var wg stdsync.WaitGroup
-	var batches atomic.Int64
-	errs := make([]error, b.o.Senders)
-	start := time.Now()
-	for s := range b.o.Senders {
-		wg.Go(func() {
-			for ctx.Err() == nil && time.Since(start) < slice && errs[s] == nil {
-				n := b.take()
-				if n == 0 {
-					return
-				}
-				if errs[s] = b.send(s, n); errs[s] == nil {
-					b.records.Add(int64(n))
-					batches.Add(1)
-				}
-			}
-		})
-	}
-	wg.Wait()
-	return logTurn{
-		records: b.records.Load() - records, batches: batches.Load(),
-		chunks: int(b.channel.Durable().Chunk - before), took: time.Since(start),
-	}, errors.Join(errs...)
-}
-
-// take is how many records may be sent as a batch now.
-func (b *logBench) take() int {
-	n := int64(b.o.BatchRecords)
-	if left := b.left.Add(-n); left < 0 {
-		n = max(n+left, 0)
-	}
-	return int(n)
-}
-
-func (b *logBench) send(sender, records int) error {
-	r := b.random[sender]
-	g := log.AppendGroup{
-		Instance: schema.FirstUserInstance + schema.Instance(b.drawn.draw(r)),
-		Records:  make([]schema.Record, records),
-	}
-	for i := range g.Records {
-		at := r.IntN(len(b.pool) - b.o.RecordBytes)
-		data := b.pool[at : at+b.o.RecordBytes]
-		g.Records[i] = schema.Record{Op: schema.OpUpsert, Key: data[:logKeyBytes:logKeyBytes], Row: data[logKeyBytes:]}
-	}
-	start := time.Now()
-	// Without ctx: a batch that is under way has an outcome.
-	if _, err := b.channel.Append(context.Background(), log.Append{Groups: []log.AppendGroup{g}}); err != nil {
-		return fmt.Errorf("append: %w", err)
-	}
-	b.acks.add(sender, time.Since(start))
-	return nil
 }

@@ -1,17 +1,10 @@
 package bench
 
 import (
-	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"os"
-	stdsync "sync"
-	"sync/atomic"
 	"time"
-
-	"github.com/trinedb/trine/log"
-	"github.com/trinedb/trine/schema"
 )
 
 // fsyncLoop appends to one open file and fsyncs it: the least that a durable
@@ -65,66 +58,6 @@ func (l *fsyncLoop) write(bytes int64) error {
 	return l.file.Sync()
 }
 
+func (l *fsyncLoop) each() *latencies { return l.times }
+
 func (l *fsyncLoop) close() error { return l.file.Close() }
-
-// follower applies what a channel makes durable, as an index would that costs
-// nothing, and counts it.
-type follower struct {
-	channel         *log.Channel
-	cancel          context.CancelFunc
-	wg              stdsync.WaitGroup
-	chunks, records atomic.Int64
-	bytes           atomic.Int64
-	applied         atomic.Uint64
-	moved           chan struct{} // holds a token when applied moved
-	err             error         // of reading; set before moved is closed
-}
-
-func follow(c *log.Channel) *follower {
-	ctx, cancel := context.WithCancel(context.Background())
-	f := &follower{channel: c, cancel: cancel, moved: make(chan struct{}, 1)}
-	from := c.Durable()
-	f.applied.Store(from.Chunk)
-	f.wg.Go(func() {
-		defer close(f.moved)
-		next := c.Follow(from)
-		for {
-			ck, err := next.Next(ctx)
-			if err != nil {
-				f.err = err
-				return
-			}
-			f.take(ck)
-		}
-	})
-	return f
-}
-
-func (f *follower) take(ck *schema.Chunk) {
-	for i := range ck.Groups {
-		f.records.Add(int64(len(ck.Groups[i].Records)))
-	}
-	f.chunks.Add(1)
-	f.bytes.Add(int64(ck.Bytes))
-	f.channel.Applied(ck.Position)
-	f.applied.Store(ck.Position.Chunk)
-	select {
-	case f.moved <- struct{}{}:
-	default:
-	}
-}
-
-// wait returns when the follower has come to pos. One goroutine waits at a time.
-func (f *follower) wait(pos schema.Position) error {
-	for f.applied.Load() < pos.Chunk {
-		if _, open := <-f.moved; !open {
-			return errors.Join(errors.New("follow the log"), f.err)
-		}
-	}
-	return nil
-}
-
-func (f *follower) stop() {
-	f.cancel()
-	f.wg.Wait()
-}

@@ -6,7 +6,10 @@ import (
 	"github.com/trinedb/trine/internal/blob/count"
 )
 
-const fsyncLoopName = "write+fsync of the same bytes, once a chunk"
+const (
+	fsyncLoopName = "write+fsync of the same bytes, once a chunk"
+	putLoopName   = "PUTs of the same bytes, once a chunk, as many at a time"
+)
 
 // report sums up the rounds; used is what they asked of the store.
 func (b *logBench) report(ctx context.Context, pairs rounds, used count.Usage, stored int64) (*Report, error) {
@@ -21,6 +24,13 @@ func (b *logBench) report(ctx context.Context, pairs rounds, used count.Usage, s
 	r.Settings.add("chunk_bytes", float64(b.o.ChunkBytes))
 	r.Settings.add("linger_ms", float64(b.o.Linger.Microseconds())/1e3)
 
+	r.Settings.add("in_flight", float64(b.o.InFlight))
+	floorName, eachName := fsyncLoopName, "one write+fsync of a chunk's bytes"
+	if b.o.Latency != "" {
+		floorName, eachName = putLoopName, "one PUT of a chunk's bytes"
+		r.note("the store is a local disk made as slow as: " + b.o.Latency)
+	}
+
 	var total logTurn
 	for _, t := range b.turns {
 		total.records, total.batches = total.records+t.records, total.batches+t.batches
@@ -28,9 +38,9 @@ func (b *logBench) report(ctx context.Context, pairs rounds, used count.Usage, s
 	}
 	raw := float64(total.records) * float64(b.o.RecordBytes)
 	r.Figures = append(r.Figures,
-		pairs.rate("append", "records/s", fsyncLoopName, 1),
-		pairs.rate("append bytes", "MB/s", fsyncLoopName, 1e6/float64(b.o.RecordBytes)))
-	r.Figures = append(r.Figures, quantiles("ack", "one write+fsync of a chunk's bytes", b.acks, b.floor.times)...)
+		pairs.rate("append", "records/s", floorName, 1),
+		pairs.rate("append bytes", "MB/s", floorName, 1e6/float64(b.o.RecordBytes)))
+	r.Figures = append(r.Figures, quantiles("ack", eachName, b.acks, b.floor.each())...)
 	r.Counts.add("records", float64(total.records))
 	r.Counts.add("batches", float64(total.batches))
 	r.Counts.add("chunks", float64(total.chunks))
@@ -38,7 +48,7 @@ func (b *logBench) report(ctx context.Context, pairs rounds, used count.Usage, s
 	r.Counts.add("raw_bytes", raw)
 	r.Counts.add("stored_bytes", float64(stored))
 	r.Counts.add("stored_per_raw", quotient(float64(stored), raw))
-	if b.o.Senders == 1 {
+	if b.o.Senders == 1 && b.o.Latency == "" {
 		r.note("one sender: each ack waits for two fsyncs, of the chunk's file and of its folder")
 	}
 	if !b.o.Report {

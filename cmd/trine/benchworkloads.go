@@ -11,6 +11,7 @@ import (
 
 func newBenchLog(b *benchRun) *cobra.Command {
 	o := bench.LogOptions{Zipf: 1}.WithDefaults()
+	o.ChunkBytes, o.Linger, o.InFlight = 0, 0, 0 // as suits the store
 	cmd := &cobra.Command{
 		Use:   "log",
 		Short: "Append durably; floor: write and fsync the same bytes",
@@ -28,13 +29,19 @@ made chunks. The log cannot come to it: a chunk is an object of its own, whose
 name must survive a power failure too, which takes a second fsync. With one
 sender an ack is one chunk; with more, they share them.
 
+--latency makes the store as slow as one across a network: S3 as others measured
+it, or a fixed time for each PUT. The floor is then a loop of PUTs to the same
+store, and the defaults of chunk, linger and what is in flight are those of a
+server on it.
+
 --report also tells what was asked of the object stores, by verb, and what that
 would cost on S3: as run, and with the chunks that the log would make of the
 same load there, which are larger and fewer; and what keeping a table fresh for
 every collection that changed would cost beside it.`,
 		Example: `  trine bench log --senders 1
   trine bench log --senders 4 --batch 1000
-  trine bench log --collections 1000000 --zipf 1 --report`,
+  trine bench log --collections 1000000 --zipf 1 --report
+  trine bench log --latency express --senders 1000 --duration 1m`,
 		Args: nArgs(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return b.run(cmd, func(ctx context.Context, shared bench.Options) (*bench.Report, error) {
@@ -51,9 +58,49 @@ every collection that changed would cost beside it.`,
 	f.IntVar(&o.Collections, "collections", o.Collections, "collections that are written to")
 	f.Float64Var(&o.Zipf, "zipf", o.Zipf, "s of their distribution; 0: all alike")
 	f.Int64Var(&o.Records, "records", 0, "end after so many; 0: when the time is over")
-	f.IntVar(&o.ChunkBytes, "chunk-bytes", o.ChunkBytes, "size that closes a chunk")
-	f.DurationVar(&o.Linger, "linger", o.Linger, "longest that a batch waits to share a chunk")
+	f.IntVar(&o.ChunkBytes, "chunk-bytes", o.ChunkBytes, "size that closes a chunk; 0: what suits the store")
+	f.DurationVar(&o.Linger, "linger", o.Linger, "longest that a batch waits to share a chunk; 0: what suits the store")
+	f.IntVar(&o.InFlight, "in-flight", o.InFlight, "chunks at the store at a time; 0: what suits the store")
+	f.StringVar(&o.Latency, "latency", "", "how slow the store is: standard, express, or the time of a PUT such as 20ms; default the disk alone")
 	f.BoolVar(&o.Report, "report", false, "also tell the requests by store, and what they would cost on S3")
+	return cmd
+}
+
+func newBenchChannel(b *benchRun) *cobra.Command {
+	o := bench.ChannelOptions{Zipf: 1}.WithDefaults()
+	cmd := &cobra.Command{
+		Use:   "channel",
+		Short: "Many collections in one channel; floor: one collection",
+		Long: `Channel gives each of many collections a first change, and then appends to
+them, drawn by Zipf's law, through one channel on a local disk. The floor is the
+same writes to a single collection, through a channel of its own, in turns.
+
+--index puts the index on both channels. What is appended is applied to it, and
+a round lasts until that is done: this is the rate that goes on for ever.
+
+--memory also looks at the process with 1,000, 10,000, … collections that have
+changes, each time after the same load on a thousand of them. What is idle should
+cost none: "heap" is what Go holds, RSS has the index's files in it that are
+mapped and were touched.`,
+		Example: `  trine bench channel --collections 1000000
+  trine bench channel --index --memory --record-bytes 100`,
+		Args: nArgs(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return b.run(cmd, func(ctx context.Context, shared bench.Options) (*bench.Report, error) {
+				o.Options = shared
+				return bench.Channel(ctx, o)
+			})
+		},
+	}
+	durationFlag(cmd, 20*time.Second, measureHelp+"; the first changes come on top")
+	f := cmd.Flags()
+	f.IntVar(&o.Collections, "collections", o.Collections, "collections that have changes")
+	f.Float64Var(&o.Zipf, "zipf", o.Zipf, "s of the distribution of writes")
+	f.IntVar(&o.Senders, "senders", o.Senders, "how many send at the same time")
+	f.IntVar(&o.RecordBytes, "record-bytes", o.RecordBytes, "bytes of a record, key and row")
+	f.IntVar(&o.BatchRecords, "batch", o.BatchRecords, "records of a batch")
+	f.BoolVar(&o.Index, "index", false, "with the index on the channel")
+	f.BoolVar(&o.Memory, "memory", false, "also tell memory by the number of collections")
 	return cmd
 }
 
