@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -208,6 +209,24 @@ func TestChannel(t *testing.T) {
 			t.Errorf("%v", c)
 		}
 	}
+}
+
+func TestFollow(t *testing.T) {
+	o := bench.FollowOptions{Options: short(t), Followers: 5, Rate: 200, Stalled: true}
+	o.Duration = 600 * time.Millisecond
+	r, err := bench.Follow(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"in process", "NDJSON", "SSE"} {
+		if f, ok := r.Find(name + " after ack p99"); !ok || f.Ours <= 0 || f.Floor <= 0 {
+			t.Errorf("%s: %+v", name, f)
+		}
+		if n := r.Counts.Of("delivered_" + strings.ReplaceAll(name, " ", "_")); n < 5 {
+			t.Errorf("%s: %g delivered", name, n)
+		}
+	}
+	empty(t, o.Folder)
 }
 
 func TestCollections(t *testing.T) {

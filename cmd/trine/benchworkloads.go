@@ -104,6 +104,35 @@ mapped and were touched.`,
 	return cmd
 }
 
+func newBenchFollow(b *benchRun) *cobra.Command {
+	o := bench.FollowOptions{}.WithDefaults()
+	cmd := &cobra.Command{
+		Use:   "follow",
+		Short: "How late a change is with those who follow; floor: the write's own ack",
+		Long: `Follow has a number of followers, each of a collection of its own, while records
+are written to collections at random, and measures how much later than the
+writer's ack a change is delivered: in the process, and over loopback as NDJSON
+and as server-sent events. A delivery that comes before the ack counts as 0.
+
+--stalled adds a follower that never reads, of a collection that some MB a second
+are written to. It must not make the others later, nor memory grow.`,
+		Example: `  trine bench follow --followers 1000 --stalled`,
+		Args:    nArgs(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return b.run(cmd, func(ctx context.Context, shared bench.Options) (*bench.Report, error) {
+				o.Options = shared
+				return bench.Follow(ctx, o)
+			})
+		},
+	}
+	durationFlag(cmd, 15*time.Second, measureHelp)
+	f := cmd.Flags()
+	f.IntVar(&o.Followers, "followers", o.Followers, "how many follow")
+	f.IntVar(&o.Rate, "rate", o.Rate, "writes a second, in all")
+	f.BoolVar(&o.Stalled, "stalled", false, "one more follower never reads")
+	return cmd
+}
+
 func newBenchGet(b *benchRun) *cobra.Command {
 	o := bench.GetOptions{}.WithDefaults()
 	cmd := &cobra.Command{
