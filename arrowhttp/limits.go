@@ -31,6 +31,7 @@ const (
 	pendingTextBytes = 256 << 10
 	writePieceBytes  = 256 << 10 // the write deadline is extended for each piece
 	lingerTime       = 5 * time.Millisecond
+	followLingerTime = time.Millisecond // of a follower, who waits for each change
 	heartbeatTime    = 15 * time.Second // SSE comments on an idle log
 	minHeartbeat     = time.Second      // that a client may ask for
 	maxHeartbeat     = 5 * time.Minute

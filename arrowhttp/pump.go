@@ -244,7 +244,10 @@ func (p *pump) send(ctx context.Context, cancel context.CancelFunc) error {
 // until there is enough to be worth sending.
 func (p *pump) linger(ctx context.Context, begun bool) {
 	wait := lingerTime
-	if begun && !p.req.Follow {
+	switch {
+	case p.req.Follow:
+		wait = followLingerTime
+	case begun:
 		wait *= 20
 	}
 	timer := time.NewTimer(wait)
