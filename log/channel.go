@@ -59,6 +59,7 @@ type Channel struct {
 	tail    tail
 	seqs    seqs
 	dedup   map[schema.DedupKey]*dedupEntry
+	watches watches
 }
 
 // maxQueue is how many batches wait for the writer; more wait in Append.
@@ -99,8 +100,8 @@ func newChannel(o Options) (*Channel, error) {
 		o: o, claim: hex.EncodeToString(drawn[:16]), nonce: [8]byte(drawn[16:]), dec: dec, metrics: newMetrics(o), cache: cache{limit: o.CacheBytes},
 		in: make(chan *pending, maxQueue), room: semaphore.NewWeighted(o.MaxPendingBytes), wake: make(chan struct{}, 1),
 		heading: make(chan struct{}, 1), closing: make(chan struct{}), exited: make(chan struct{}), moved: make(chan struct{}),
-		seqs:   seqs{state: o.State, entries: map[schema.Instance]*seqEntry{}},
-		dedup:  map[schema.DedupKey]*dedupEntry{},
+		seqs:  seqs{state: o.State, entries: map[schema.Instance]*seqEntry{}},
+		dedup: map[schema.DedupKey]*dedupEntry{}, watches: watches{},
 		cancel: func() {},
 	}
 	if len(o.Zones) > 0 {

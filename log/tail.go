@@ -79,6 +79,7 @@ func (c *Channel) commit(ck *schema.Chunk) {
 	c.tail.trimLocked(c.applied, c.o.TailBytes)
 	c.durable = n
 	c.metrics.unapplied(c.unapplied.Load())
+	c.watches.tellLocked(ck)
 	close(c.moved)
 	c.moved = make(chan struct{})
 }

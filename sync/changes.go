@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/trinedb/trine/kvindex"
+	"github.com/trinedb/trine/log"
 	"github.com/trinedb/trine/schema"
 )
 
@@ -46,40 +47,64 @@ func (e *Engine) Changes(ctx context.Context, c *schema.Collection, req ChangesR
 	}
 }
 
-// follow reads what there is and then goes with the log, chunk by chunk. The
-// follower is placed before the first read, so nothing falls between the two.
+// follow reads what there is and then goes with the log, chunk by chunk that
+// holds something for it. The watch begins before the first read, so nothing
+// falls between the two. A reader that is too slow for the watch reads what it
+// missed as any other does, by the index's pointers.
 func (e *Engine) follow(ctx context.Context, inst schema.Instance, from schema.Seq, fn func(schema.Change) (bool, error)) error {
-	follower := e.log.Follow(e.log.Durable())
-	next, err := e.changes(ctx, inst, from, seqEnd, fn)
-	if err != nil {
-		return err
-	}
-	if _, err := e.catalog.ByInstance(ctx, inst); err != nil {
-		return err // dropped, perhaps before the follower's first chunk
-	}
-	w := walk{next: next, to: seqEnd, fn: fn}
-	for {
-		chunk, err := follower.Next(ctx)
+	watch := e.log.Watch(inst, schema.InstanceCollections)
+	defer watch.Close()
+	w := walk{next: from, to: seqEnd, fn: fn}
+	for behind := true; ; {
+		if behind {
+			next, err := e.changes(ctx, inst, w.next, seqEnd, fn)
+			if err != nil {
+				return err
+			}
+			if _, err := e.catalog.ByInstance(ctx, inst); err != nil {
+				return err // dropped, perhaps before what the watch tells of
+			}
+			w.next, behind = next, false
+		}
+		pos, err := watch.Next(ctx)
+		if behind = errors.Is(err, log.ErrBehind); behind {
+			continue
+		}
 		if err != nil {
 			return err
 		}
-		if e.drops(chunk, inst) {
-			return fmt.Errorf("collection was dropped: %w", schema.ErrNotFound)
-		}
-		g, ok := chunk.Group(inst)
-		if !ok || g.NextSeq() <= w.next {
-			continue
-		}
-		if _, err := w.group(g, chunk.TimeMicros); err != nil {
+		if err := e.followChunk(ctx, inst, pos, &w); err != nil {
 			return err
 		}
 	}
 }
 
-// drops reports whether a chunk ends the life of inst.
-func (e *Engine) drops(chunk *schema.Chunk, inst schema.Instance) bool {
-	g, ok := chunk.Group(schema.InstanceCollections)
-	return ok && slices.ContainsFunc(g.Records, func(rec schema.Record) bool {
+// followChunk passes what a chunk has for a follower of inst.
+func (e *Engine) followChunk(ctx context.Context, inst schema.Instance, pos schema.Position, w *walk) error {
+	definitions, _, err := e.log.Group(ctx, pos, schema.InstanceCollections)
+	if err != nil && !errors.Is(err, schema.ErrNotFound) {
+		return fmt.Errorf("read chunk %s: %w", pos, err)
+	}
+	if e.drops(definitions, inst) {
+		return fmt.Errorf("collection was dropped: %w", schema.ErrNotFound)
+	}
+	g, micros, err := e.log.Group(ctx, pos, inst)
+	switch {
+	case errors.Is(err, schema.ErrNotFound):
+		return nil
+	case err != nil:
+		return fmt.Errorf("read chunk %s: %w", pos, err)
+	case g.NextSeq() <= w.next:
+		return nil // it was read before the watch told of it
+	}
+	_, err = w.group(g, micros)
+	return err
+}
+
+// drops reports whether records of the collections' collection end the life of
+// inst.
+func (e *Engine) drops(definitions schema.Group, inst schema.Instance) bool {
+	return slices.ContainsFunc(definitions.Records, func(rec schema.Record) bool {
 		gone, ok := e.opts.Dropped(rec)
 		return ok && gone == inst
 	})

@@ -68,6 +68,52 @@ func TestFollowUntilDropped(t *testing.T) {
 	}
 }
 
+// A follower that stands still while more chunks come than are remembered for it
+// sees every change once, in order, and learns of a drop that it slept through.
+func TestFollowFromFarBehind(t *testing.T) {
+	const chunks = 1500
+	for _, dropped := range []bool{false, true} {
+		r := newRig(t, nil, sync.Options{})
+		c, other := r.catalog.define(16, events), r.catalog.define(17, events)
+		r.append(c, upsert(c, item(0, "a")...))
+		ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+		defer cancel()
+		next, late := schema.Seq(0), false
+		var last error
+		for ch, err := range r.engine.Changes(ctx, c, sync.ChangesRequest{Follow: true}) {
+			if last = err; err != nil {
+				break
+			}
+			if ch.Seq != next {
+				t.Fatalf("seq %d, want %d", ch.Seq, next)
+			}
+			switch next++; {
+			case next == 1:
+				go r.append(c, upsert(c, item(1, "wakes it")...)) // from the watch, not from the first read
+			case next == 2:
+				for i := range chunks {
+					r.append(c, upsert(c, item(int64(i), "b")...))
+					r.append(other, upsert(other, item(int64(i), "c")...))
+				}
+				if dropped {
+					r.drop(c)
+				}
+			case next == chunks+2 && !late:
+				late = true
+				go r.append(c, upsert(c, item(2, "live again")...))
+			case next == chunks+3:
+				cancel()
+			}
+		}
+		switch {
+		case dropped && !errors.Is(last, schema.ErrNotFound):
+			t.Errorf("dropped: ended after %d changes with %v", next, last)
+		case !dropped && (next != chunks+3 || !errors.Is(last, context.Canceled)):
+			t.Errorf("ended after %d changes with %v", next, last)
+		}
+	}
+}
+
 // Batches of long rows are cut by bytes: 65,536 of the longest would be 128 GiB.
 func TestTailBatchesAreBounded(t *testing.T) {
 	for _, s := range []*schema.Schema{items, events} {
