@@ -3,6 +3,7 @@ package log
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 
 	"github.com/trinedb/trine/schema"
@@ -20,6 +21,7 @@ import (
 type seqs struct {
 	state   State
 	entries map[schema.Instance]*seqEntry
+	most    int // entries since it last gave memory back
 }
 
 type seqEntry struct {
@@ -39,6 +41,7 @@ func (s *seqs) pinLocked(id schema.Instance) *seqEntry {
 	if e == nil {
 		e = &seqEntry{id: id}
 		s.entries[id] = e
+		s.most = max(s.most, len(s.entries))
 	}
 	e.pins++
 	return e
@@ -53,7 +56,22 @@ func (s *seqs) unpinLocked(e *seqEntry, applied uint64) {
 func (s *seqs) evictLocked(e *seqEntry, applied uint64) {
 	if e.pins == 0 && (!e.loaded || e.next == e.durable && e.last <= applied) && s.entries[e.id] == e {
 		delete(s.entries, e.id)
+		s.shrinkLocked()
 	}
+}
+
+// minShrink is a number of entries whose memory is not worth giving back.
+const minShrink = 4096
+
+// shrinkLocked gives memory back after a burst of collections: a map keeps what
+// it ever grew to. It moves fewer entries than were dropped since the last time.
+func (s *seqs) shrinkLocked() {
+	if s.most < minShrink || len(s.entries) > s.most/4 {
+		return
+	}
+	fewer := make(map[schema.Instance]*seqEntry, len(s.entries))
+	maps.Copy(fewer, s.entries)
+	s.entries, s.most = fewer, len(fewer)
 }
 
 // pin pins a collection's entry and makes sure that it is known.
