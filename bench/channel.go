@@ -239,13 +239,26 @@ func (b *channelBench) memory(ctx context.Context, r *Report, many *channelSide)
 		if err := many.follow.wait(many.channel.Durable()); err != nil {
 			return err
 		}
-		settle(ctx)
+		rested(ctx)
 		f := rest()
 		r.Counts.add(fmt.Sprintf("heap_%d", n), float64(f.heap))
 		r.Counts.add(fmt.Sprintf("rss_%d", n), float64(f.resident))
 		r.Counts.add(fmt.Sprintf("rss_without_files_%d", n), float64(f.anonymous))
 		if n == b.o.Collections {
 			return ctx.Err()
+		}
+	}
+}
+
+// rested waits until nothing goes on for two seconds: the index's compactions
+// come and go. It gives up after maxSettle.
+func rested(ctx context.Context) {
+	start := time.Now()
+	for quiet := time.Duration(0); quiet < 2*time.Second && time.Since(start) < maxSettle && ctx.Err() == nil; {
+		if took := settle(ctx); took < 2*settleLook {
+			quiet += took
+		} else {
+			quiet = 0
 		}
 	}
 }
