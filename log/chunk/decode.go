@@ -79,7 +79,7 @@ func (d *Decoder) Group(name string, e Entry, block []byte) (schema.Group, error
 		}
 		payload = raw
 	}
-	p := &parser{name: name, at: e.Offset, buf: payload}
+	p := newParser(name, e.Offset, payload)
 	records, err := decodeRecords(p, e.Count)
 	if err != nil {
 		return schema.Group{}, err
@@ -90,18 +90,12 @@ func (d *Decoder) Group(name string, e Entry, block []byte) (schema.Group, error
 func decodeRecords(p *parser, count int) ([]schema.Record, error) {
 	records := make([]schema.Record, count)
 	for i := range records {
-		r := &records[i]
-		if op := p.bytes(1); !p.bad {
-			r.Op = schema.Op(op[0])
-		}
-		r.Key = p.bytes(p.uvarint())
-		r.Row = p.bytes(p.uvarint())
-		if p.bad || r.Op < schema.OpInsert || r.Op > schema.OpDelete {
+		if records[i] = p.Record(); p.Bad {
 			return nil, corrupt(p.name, p.at, "record %d of %d is malformed", i, count)
 		}
 	}
-	if p.off != len(p.buf) {
-		return nil, corrupt(p.name, p.at, "%d bytes after the last record", len(p.buf)-p.off)
+	if p.Off != len(p.Buf) {
+		return nil, corrupt(p.name, p.at, "%d bytes after the last record", len(p.Buf)-p.Off)
 	}
 	return records, nil
 }
@@ -110,20 +104,20 @@ func decodeAnswers(name string, f *Footer, b []byte) ([]schema.Answer, error) {
 	if got, want := crc(b[:f.answersLen]), order.Uint32(b[f.answersLen:]); got != want {
 		return nil, corrupt(name, f.answersOff, "CRC of the answers is %08x, bytes give %08x", want, got)
 	}
-	p := &parser{name: name, at: f.answersOff, buf: b[:f.answersLen]}
+	p := newParser(name, f.answersOff, b[:f.answersLen])
 	answers := make([]schema.Answer, f.answers)
 	for i := range answers {
 		a := &answers[i]
-		copy(a.Key[:], p.bytes(16))
-		copy(a.Digest[:], p.bytes(16))
-		id, first, count := p.uvarint(), p.uvarint(), p.uvarint()
-		if p.bad || first >= maxSeq || count > MaxRecordBytes/3 {
+		copy(a.Key[:], p.Bytes(16))
+		copy(a.Digest[:], p.Bytes(16))
+		id, first, count := p.Uvarint(), p.Uvarint(), p.Uvarint()
+		if p.Bad || first >= maxSeq || count > MaxRecordBytes/3 {
 			return nil, p.fail("answer %d of %d is malformed", i, len(answers))
 		}
 		a.Instance, a.FirstSeq, a.Count = schema.Instance(id), schema.Seq(first), int(count)
 		a.Position = f.Header.Position
 	}
-	if p.off != len(p.buf) {
+	if p.Off != len(p.Buf) {
 		return nil, p.fail("bytes after the last answer")
 	}
 	return answers, nil

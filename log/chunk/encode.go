@@ -7,6 +7,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/trinedb/trine/log/record"
 	"github.com/trinedb/trine/schema"
 )
 
@@ -136,12 +137,7 @@ func recordsSize(records []schema.Record) int {
 
 func appendRecords(dst []byte, records []schema.Record) []byte {
 	for i := range records {
-		r := &records[i]
-		dst = append(dst, byte(r.Op))
-		dst = binary.AppendUvarint(dst, uint64(len(r.Key)))
-		dst = append(dst, r.Key...)
-		dst = binary.AppendUvarint(dst, uint64(len(r.Row)))
-		dst = append(dst, r.Row...)
+		dst = record.Append(dst, &records[i])
 	}
 	return dst
 }

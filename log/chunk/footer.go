@@ -2,10 +2,10 @@ package chunk
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
 	"sort"
 
+	"github.com/trinedb/trine/log/record"
 	"github.com/trinedb/trine/schema"
 )
 
@@ -88,7 +88,8 @@ func DecodeFooter(name string, channel uint32, pos schema.Position, tail []byte)
 	if f.Header, err = decodeHeader(name, channel, pos, at, tail); err != nil {
 		return nil, err
 	}
-	d := &parser{name: name, at: at, buf: tail[:n-TrailerSize], off: HeaderSize}
+	d := newParser(name, at, tail[:n-TrailerSize])
+	d.Off = HeaderSize
 	if err := f.decode(d, at); err != nil {
 		return nil, err
 	}
@@ -96,8 +97,8 @@ func DecodeFooter(name string, channel uint32, pos schema.Position, tail []byte)
 }
 
 func (f *Footer) decode(d *parser, end int64) error {
-	groups, answers, answersLen := d.uvarint(), d.uvarint(), d.uvarint()
-	if d.bad || groups > uint64(len(d.buf)-d.off)/5 || answers > answersLen/35 || answersLen > uint64(end) || (answers == 0) != (answersLen == 0) {
+	groups, answers, answersLen := d.Uvarint(), d.Uvarint(), d.Uvarint()
+	if d.Bad || groups > uint64(len(d.Buf)-d.Off)/5 || answers > answersLen/35 || answersLen > uint64(end) || (answers == 0) != (answersLen == 0) {
 		return d.fail("%d groups, %d answers in %d bytes", groups, answers, answersLen)
 	}
 	if f.Header.Kind != Data && (groups > 0 || answers > 0) {
@@ -106,9 +107,9 @@ func (f *Footer) decode(d *parser, end int64) error {
 	f.Entries = make([]Entry, groups)
 	offset, total, before := int64(HeaderSize), uint64(0), uint64(0)
 	for i := range f.Entries {
-		delta, stored, coded, count, first := d.uvarint(), d.uvarint(), d.uvarint(), d.uvarint(), d.uvarint()
+		delta, stored, coded, count, first := d.Uvarint(), d.Uvarint(), d.Uvarint(), d.Uvarint(), d.Uvarint()
 		raw, codec := coded>>2, coded&3
-		if d.bad || delta == 0 || before+delta < before || stored > uint64(end-offset) || raw > MaxGroupBytes ||
+		if d.Bad || delta == 0 || before+delta < before || stored > uint64(end-offset) || raw > MaxGroupBytes ||
 			codec > codecZstd || codec == codecNone && raw != stored || raw > stored<<15 || count == 0 || count > raw/3 ||
 			first >= maxSeq || first+count > maxSeq {
 			return d.fail("entry %d does not fit its chunk", i)
@@ -127,42 +128,23 @@ func (f *Footer) decode(d *parser, end int64) error {
 	if answers > 0 {
 		offset += int64(answersLen) + crcSize
 	}
-	if d.off != len(d.buf) || offset != end {
+	if d.Off != len(d.Buf) || offset != end {
 		return d.fail("blocks end at %d, the footer begins at %d", offset, end)
 	}
 	return nil
 }
 
-// parser reads uvarints from a part of the object that begins at byte at.
+// parser reads a part of the object that begins at byte at.
 type parser struct {
+	record.Parser
 	name string
 	at   int64
-	buf  []byte
-	off  int
-	bad  bool
+}
+
+func newParser(name string, at int64, buf []byte) *parser {
+	return &parser{Parser: record.Parser{Buf: buf}, name: name, at: at}
 }
 
 func (d *parser) fail(format string, args ...any) error {
-	return corrupt(d.name, d.at+int64(d.off), format, args...)
-}
-
-func (d *parser) uvarint() uint64 {
-	v, n := binary.Uvarint(d.buf[d.off:])
-	if n <= 0 || n > 1 && d.buf[d.off+n-1] == 0 {
-		d.bad = true
-		return 0
-	}
-	d.off += n
-	return v
-}
-
-// bytes takes n bytes; they are not copied.
-func (d *parser) bytes(n uint64) []byte {
-	if n > uint64(len(d.buf)-d.off) {
-		d.bad = true
-		return nil
-	}
-	b := d.buf[d.off : d.off+int(n) : d.off+int(n)]
-	d.off += int(n)
-	return b
+	return corrupt(d.name, d.at+int64(d.Off), format, args...)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/trinedb/trine/log/record"
 	"github.com/trinedb/trine/schema"
 )
 
@@ -94,14 +95,14 @@ func (b *Builder) Add(c *schema.Chunk) error {
 func (b *Builder) addGroup(c *schema.Chunk, g *schema.Group) {
 	size := 0
 	for i := range g.Records {
-		size += recordSize(&g.Records[i])
+		size += record.Bound(&g.Records[i])
 	}
 	if size > cap(b.slab)-len(b.slab) {
 		b.slab = make([]byte, 0, max(size, slabBytes))
 	}
 	at := len(b.slab)
 	for i := range g.Records {
-		b.slab = appendRecord(b.slab, &g.Records[i])
+		b.slab = record.Append(b.slab, &g.Records[i])
 	}
 	records := b.slab[at:len(b.slab):len(b.slab)]
 	b.runs = append(b.runs, run{

@@ -52,7 +52,7 @@ func (d *Decoder) open(name string, e *entry, block, buf []byte) (*blockReader, 
 		}
 		payload = raw
 	}
-	return &blockReader{parser: parser{name: name, at: e.offset, buf: payload}, entry: e}, nil
+	return &blockReader{parser: newParser(name, e.offset, payload), entry: e}, nil
 }
 
 // blockReader gives the runs of one block, in order.
@@ -64,15 +64,15 @@ type blockReader struct {
 
 // next moves to the next run, and reports whether there is one.
 func (b *blockReader) next(ref Ref) (bool, error) {
-	if b.off == len(b.buf) {
+	if b.Off == len(b.Buf) {
 		if b.run.instance != b.entry.last {
 			return false, b.fail("block ends with instance %d, the index says %d", b.run.instance, b.entry.last)
 		}
 		return false, nil
 	}
-	first := b.off == 0
+	first := b.Off == 0
 	r := b.parser.run(&b.run)
-	if b.bad || r.number < ref.From || r.number > ref.To || r.instance > b.entry.last {
+	if b.Bad || r.number < ref.From || r.number > ref.To || r.instance > b.entry.last {
 		return false, b.fail("malformed after seq %d of instance %d", b.run.first, b.run.instance)
 	}
 	if first && (r.instance != b.entry.first || r.first != b.entry.seq) {

@@ -1,6 +1,9 @@
 package segment
 
-import "github.com/trinedb/trine/schema"
+import (
+	"github.com/trinedb/trine/log/record"
+	"github.com/trinedb/trine/schema"
+)
 
 // DecodeTail decodes the tail of a segment whose sum is set right before, and
 // encodes it again.
@@ -63,7 +66,7 @@ func EncodeBlock(groups []Group) []byte {
 	for _, g := range groups {
 		r := run{instance: g.Instance, first: g.FirstSeq, count: len(g.Records), number: g.Position.Chunk, micros: g.TimeMicros}
 		for i := range g.Records {
-			r.records = appendRecord(r.records, &g.Records[i])
+			r.records = record.Append(r.records, &g.Records[i])
 		}
 		raw = r.append(raw, &before)
 		before = r

@@ -109,13 +109,13 @@ func (p *parser) filter(n uint64) (filter, bool) {
 	f := filter{firsts: make([]schema.Instance, parts)}
 	before := schema.Instance(0)
 	for i := range f.firsts {
-		delta := schema.Instance(p.uvarint())
-		if p.bad || delta == 0 || before+delta < before {
+		delta := schema.Instance(p.Uvarint())
+		if p.Bad || delta == 0 || before+delta < before {
 			return filter{}, false
 		}
 		before += delta
 		f.firsts[i] = before
 	}
-	f.bits = p.bytes(bytes)
-	return f, !p.bad && p.off == len(p.buf)
+	f.bits = p.Bytes(bytes)
+	return f, !p.Bad && p.Off == len(p.Buf)
 }

@@ -54,9 +54,9 @@ func (p *parser) index(n uint32, tail int64) (index, bool) {
 	offset := int64(0)
 	for i := range x {
 		e := &x[i]
-		delta, span, seq, stored, coded := p.uvarint(), p.uvarint(), p.uvarint(), p.uvarint(), p.uvarint()
+		delta, span, seq, stored, coded := p.Uvarint(), p.Uvarint(), p.Uvarint(), p.Uvarint(), p.Uvarint()
 		raw, codec := coded>>2, coded&3
-		if p.bad || stored > uint64(tail-offset) || raw > MaxBlockBytes || raw == 0 || codec > codecZstd ||
+		if p.Bad || stored > uint64(tail-offset) || raw > MaxBlockBytes || raw == 0 || codec > codecZstd ||
 			codec == codecNone && raw != stored || raw > stored<<15 || seq >= maxSeq {
 			return nil, false
 		}
@@ -69,7 +69,7 @@ func (p *parser) index(n uint32, tail int64) (index, bool) {
 		offset += e.length()
 		before = e
 	}
-	return x, p.off == len(p.buf) && offset == tail
+	return x, p.Off == len(p.Buf) && offset == tail
 }
 
 // find gives the blocks lo to hi-1 that may hold changes of a collection from a

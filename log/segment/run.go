@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math"
 
+	"github.com/trinedb/trine/log/record"
 	"github.com/trinedb/trine/schema"
 )
 
@@ -54,15 +55,15 @@ func (r *run) append(dst []byte, before *run) []byte {
 // run takes a run that comes after before in its block. Its records are not
 // looked into.
 func (p *parser) run(before *run) run {
-	delta, first, count := p.uvarint(), p.uvarint(), p.uvarint()
-	number, micros := p.varint(), p.varint()
+	delta, first, count := p.Uvarint(), p.Uvarint(), p.Uvarint()
+	number, micros := p.Varint(), p.Varint()
 	r := run{
 		instance: before.instance + schema.Instance(delta),
 		number:   before.number + uint64(number), micros: before.micros + micros,
-		records: p.bytes(p.uvarint()),
+		records: p.Bytes(p.Uvarint()),
 	}
-	if count == 0 || count > uint64(len(r.records)/minRecord) || first >= maxSeq || r.instance < before.instance || r.instance == 0 {
-		p.bad = true
+	if count == 0 || count > uint64(len(r.records)/record.MinBytes) || first >= maxSeq || r.instance < before.instance || r.instance == 0 {
+		p.Bad = true
 		return run{}
 	}
 	r.count, r.first = int(count), schema.Seq(first)
@@ -70,7 +71,7 @@ func (p *parser) run(before *run) run {
 		r.first += before.next()
 	}
 	if r.first >= maxSeq || r.next() > maxSeq || !r.follows(before) {
-		p.bad = true
+		p.Bad = true
 	}
 	return r
 }
@@ -78,17 +79,17 @@ func (p *parser) run(before *run) run {
 // split cuts off the records that fit in room bytes; atLeast of them, even if
 // they do not.
 func (r *run) split(room, atLeast int) (head, rest run, ok bool) {
-	p := &parser{buf: r.records}
+	p := record.Parser{Buf: r.records}
 	n, end := 0, 0
 	for n < r.count {
-		p.record()
-		if p.bad {
+		p.Record()
+		if p.Bad {
 			return run{}, run{}, false
 		}
-		if p.off > room && n >= atLeast {
+		if p.Off > room && n >= atLeast {
 			break
 		}
-		n, end = n+1, p.off
+		n, end = n+1, p.Off
 	}
 	head, rest = *r, *r
 	head.count, head.records = n, r.records[:end]
@@ -100,15 +101,15 @@ func (r *run) split(room, atLeast int) (head, rest run, ok bool) {
 // group decodes the changes of a run from a Seq on; at is where the records lie
 // in the block that p reads.
 func (r *run) group(p *parser, ref Ref, from schema.Seq) (Group, error) {
-	q := &parser{name: p.name, at: p.at + int64(p.off-len(r.records)), buf: r.records}
+	q := newParser(p.name, p.at+int64(p.Off-len(r.records)), r.records)
 	records := make([]schema.Record, r.count)
 	for i := range records {
-		if records[i] = q.record(); q.bad {
+		if records[i] = q.Record(); q.Bad {
 			return Group{}, q.fail("record %d of %d of instance %d is malformed", i, r.count, r.instance)
 		}
 	}
-	if q.off != len(q.buf) {
-		return Group{}, q.fail("%d bytes after the last record of instance %d", len(q.buf)-q.off, r.instance)
+	if q.Off != len(q.Buf) {
+		return Group{}, q.fail("%d bytes after the last record of instance %d", len(q.Buf)-q.Off, r.instance)
 	}
 	g := Group{Position: ref.position(r.number), TimeMicros: r.micros}
 	g.Instance, g.FirstSeq, g.Records = r.instance, r.first, records

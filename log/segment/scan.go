@@ -51,8 +51,8 @@ func (s *scan) nextBlock(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if s.reuse && e.zstd && cap(b.buf) <= 4*BlockBytes {
-		s.raw = b.buf
+	if s.reuse && e.zstd && cap(b.Buf) <= 4*BlockBytes {
+		s.raw = b.Buf
 	}
 	s.block = b
 	s.lo++

@@ -194,9 +194,9 @@ func (t *tail) decode(name string, ref Ref, b []byte) error {
 	at := t.start + footerSize
 	part := func(n uint64) *parser {
 		off := uint64(at - t.start)
-		p := &parser{name: name, at: at, buf: b[off : off+n]}
+		p := newParser(name, at, b[off:off+n])
 		at += int64(n)
-		return p
+		return &p
 	}
 	var ok bool
 	p := part(indexLen)
@@ -217,12 +217,12 @@ func (t *tail) decode(name string, ref Ref, b []byte) error {
 func (p *parser) numbers(ref Ref, n uint32, info *Info) bool {
 	before := ref.From - 1
 	for range n {
-		delta := p.uvarint()
-		if p.bad || delta == 0 || delta > ref.To-before {
+		delta := p.Uvarint()
+		if p.Bad || delta == 0 || delta > ref.To-before {
 			return false
 		}
 		before += delta
 		info.Empty = append(info.Empty, before)
 	}
-	return p.off == len(p.buf)
+	return p.Off == len(p.Buf)
 }
