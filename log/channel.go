@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/trinedb/trine/log/chunk"
+	"github.com/trinedb/trine/log/segment"
 	"github.com/trinedb/trine/schema"
 )
 
@@ -34,6 +35,9 @@ type Channel struct {
 	cache      cache
 	layout     layout
 	heads      HeadStore
+	archive    *segment.Archive // nil: no segments
+	archivist  *archivist       // nil: none is at work
+	recovered  bool             // the head was lost; its floor was found in segments
 
 	in     chan *pending       // to the writer; bounded in number here, in bytes by room
 	room   *semaphore.Weighted // bytes under way
@@ -81,6 +85,9 @@ func Open(ctx context.Context, o Options) (*Channel, error) {
 	}
 	if err := c.start(ctx); err != nil {
 		c.cancel()
+		if c.archive != nil {
+			c.archive.Close()
+		}
 		c.dec.Close()
 		return nil, fmt.Errorf("open channel %d: %w", o.Channel, err)
 	}
@@ -119,6 +126,13 @@ func (c *Channel) start(ctx context.Context) error {
 		return err
 	}
 	c.setOwner(own)
+	// Only now: nobody else raises the floor any more above what segments hold.
+	if err := c.openArchive(ctx); err != nil {
+		return err
+	}
+	if err := c.checkArchive(own); err != nil {
+		return err
+	}
 	if err := c.replay(ctx, own); err != nil {
 		return err
 	}
@@ -126,12 +140,19 @@ func (c *Channel) start(ctx context.Context) error {
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	c.cancel = cancel
 	c.o.Logger.Info("channel is open", "channel", c.o.Channel, "epoch", own.head.Epoch, "position", c.at(own.last).String())
-	return c.startWriter(run, own.last+1, own.timeMicros)
+	if err := c.startWriter(run, own.last+1, own.timeMicros); err != nil {
+		return err
+	}
+	c.startArchivist(run)
+	return nil
 }
 
 // replay brings index and memory up to the fence.
 func (c *Channel) replay(ctx context.Context, own ownership) error {
-	from := c.o.Applied
+	from, err := c.loadBelow(ctx, c.o.Applied, own.head.Floor)
+	if err != nil {
+		return err
+	}
 	switch {
 	case from.Generation != c.generation && !from.IsZero():
 		return fmt.Errorf("index has applied %v, the channel is in generation %d: %w", from, c.generation, schema.ErrUnsupported)
@@ -156,6 +177,19 @@ func (c *Channel) replay(ctx context.Context, own ownership) error {
 		c.commit(ck)
 		return nil
 	})
+}
+
+// loadBelow brings an index that lacks chunks which are deleted up to the floor,
+// and tells what it holds then.
+func (c *Channel) loadBelow(ctx context.Context, applied schema.Position, floor uint64) (schema.Position, error) {
+	behind := applied.IsZero() || applied.Generation == c.generation && applied.Chunk < floor
+	if floor == 0 || !behind || c.o.Load == nil || c.archive == nil {
+		return applied, nil
+	}
+	if err := c.o.Load(ctx, c.archive, c.at(floor)); err != nil {
+		return applied, fmt.Errorf("load segments up to %v: %w", c.at(floor), err)
+	}
+	return c.at(floor), nil
 }
 
 // restage shows the Stager a chunk of an earlier life of the channel.
@@ -206,6 +240,7 @@ func (c *Channel) stopped(ctx context.Context) {
 		c.o.Logger.Warn("head not updated", "channel", c.o.Channel, "error", err)
 	}
 	c.layout.close(c.cancel)
+	c.archivist.join()
 	close(c.exited)
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/trinedb/trine/log/segment"
 	"github.com/trinedb/trine/schema"
 )
 
@@ -66,6 +67,13 @@ type Options struct {
 	// next Open has at most about that many to look at. Default 1,024.
 	HintEvery uint64
 
+	// Segments say whether chunks become segments, which let them be deleted.
+	Segments SegmentOptions
+	// Load, when set, brings State up to a position from segments, because it
+	// lacks chunks that are deleted: State must hold all up to it, but for the
+	// answers, when it returns. Without it Open fails with schema.ErrTrimmed.
+	Load func(ctx context.Context, a *segment.Archive, through schema.Position) error
+
 	Logger     *slog.Logger          // default: nothing is logged
 	Registerer prometheus.Registerer // default: nothing is measured
 	Now        func() time.Time      // commit times; default time.Now
@@ -99,6 +107,9 @@ func (o Options) Validate() error {
 		return fmt.Errorf("log options: negative limit: %w", schema.ErrInvalid)
 	case o.CatchUp != nil && o.State == nil:
 		return fmt.Errorf("log options: CatchUp needs State: %w", schema.ErrInvalid)
+	}
+	if err := o.Segments.validate(); err != nil {
+		return err
 	}
 	return checkWriterID(o.WriterID)
 }
@@ -135,6 +146,7 @@ func (o Options) withDefaults() Options {
 	o.TailBytes = cmp.Or(o.TailBytes, 64<<20)
 	o.CacheBytes = cmp.Or(o.CacheBytes, 16<<20)
 	o.HintEvery = cmp.Or(o.HintEvery, 1024)
+	o.Segments = o.Segments.withDefaults()
 	if o.State == nil {
 		o.State = noState{}
 	}

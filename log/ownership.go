@@ -41,7 +41,9 @@ func (c *Channel) takeOver(ctx context.Context, again bool, known uint64) (owner
 			c.generation = h.Generation // nobody else reads it yet
 		}
 		lost := h.Epoch == 0
-		if err := c.layout.admit(ctx, &h, lost); err != nil {
+		if err := c.layout.admit(ctx, &h, lost); errors.Is(err, blob.ErrChanged) {
+			continue // another writer made the head meanwhile
+		} else if err != nil {
 			return ownership{}, err
 		}
 		h.Epoch = max(h.Epoch, least) + 1
@@ -74,36 +76,7 @@ func (c *Channel) takeOver(ctx context.Context, again bool, known uint64) (owner
 // updateHint lets the head tell that chunks up to n are durable. It reports
 // schema.ErrFenced if another owns the channel.
 func (c *Channel) updateHint(ctx context.Context, n uint64) error {
-	c.heading <- struct{}{}
-	defer func() { <-c.heading }()
-	own := c.owner()
-	for range 2 {
-		h := own.head
-		if !h.cover(n) {
-			return nil
-		}
-		v, err := h.swap(ctx, c.heads, own.version)
-		if err == nil {
-			own.head, own.version = h, v
-			c.setOwner(own)
-			return nil
-		}
-		if blob.NoEffect(err) && !errors.Is(err, blob.ErrChanged) {
-			return err
-		}
-		// The floor was raised, our swap landed without our knowing, or we
-		// were replaced.
-		h, v, rerr := readHead(ctx, c.heads, c.o.Channel)
-		if rerr != nil {
-			return errors.Join(err, rerr)
-		}
-		if h.Epoch != own.head.Epoch || h.Claim != c.claim {
-			return fmt.Errorf("epoch %d is %q's: %w", h.Epoch, h.Owner, schema.ErrFenced)
-		}
-		own.head, own.version = h, v
-		c.setOwner(own)
-	}
-	return nil
+	return c.changeHead(ctx, func(h *head) bool { return h.cover(n) })
 }
 
 // sleep waits on the clock that testing/synctest can turn.

@@ -75,7 +75,11 @@ func (c *Channel) missing(ctx context.Context, err error, pos schema.Position) e
 		if herr != nil {
 			return fmt.Errorf("why chunk %v is missing: %w", pos, herr)
 		}
-		floor = h.Floor
+		if floor = h.Floor; pos.Chunk <= floor && c.archive != nil { // others made segments, too
+			if rerr := c.archive.Reload(ctx); rerr != nil {
+				return rerr
+			}
+		}
 	}
 	if pos.Chunk <= floor {
 		return c.trimmed(pos, floor)

@@ -20,9 +20,12 @@ type single struct {
 
 var _ layout = (*single)(nil)
 
-func (s *single) admit(_ context.Context, h *head, _ bool) error {
+func (s *single) admit(ctx context.Context, h *head, lost bool) error {
 	if len(h.Zones) > 0 {
 		return fmt.Errorf("the channel's chunks lie in the zones %v, not in one store: name all of them: %w", h.Zones, schema.ErrInvalid)
+	}
+	if lost {
+		return s.findHead(ctx, h)
 	}
 	return nil
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"runtime"
-	"sync"
 	"sync/atomic"
 
 	"github.com/trinedb/trine/internal/blob"
@@ -44,7 +43,7 @@ type Archive struct {
 	dec     *Decoder
 	readers cache
 
-	update sync.Mutex // held by who changes set
+	update chan struct{} // holds a token while somebody changes set
 	set    atomic.Pointer[Set]
 }
 
@@ -60,7 +59,7 @@ func OpenArchive(ctx context.Context, o ArchiveOptions) (*Archive, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open archive: %w", err)
 	}
-	a := &Archive{o: o, dec: dec}
+	a := &Archive{o: o, dec: dec, update: make(chan struct{}, 1)}
 	a.readers = cache{limit: o.CacheBytes, open: func(ctx context.Context, ref Ref) (*Reader, error) {
 		return Open(ctx, o.Store, dec, ref)
 	}}
@@ -82,8 +81,12 @@ func (a *Archive) Set() *Set { return a.set.Load() }
 
 // Reload makes the Set anew from a listing.
 func (a *Archive) Reload(ctx context.Context) error {
-	a.update.Lock()
-	defer a.update.Unlock()
+	select {
+	case a.update <- struct{}{}:
+		defer func() { <-a.update }()
+	case <-ctx.Done():
+		return fmt.Errorf("list segments: %w", ctx.Err())
+	}
 	s, err := List(ctx, a.o.Store, a.o.Channel, a.o.Generation)
 	if err != nil {
 		return err
@@ -106,8 +109,8 @@ func (a *Archive) Deleted(refs ...Ref) error {
 }
 
 func (a *Archive) change(fn func(*Set) (*Set, error)) error {
-	a.update.Lock()
-	defer a.update.Unlock()
+	a.update <- struct{}{}
+	defer func() { <-a.update }()
 	s, err := fn(a.set.Load())
 	if err != nil {
 		return fmt.Errorf("change set of segments: %w", err)

@@ -3,6 +3,7 @@ package segment
 import (
 	"container/list"
 	"context"
+	"fmt"
 	"sync"
 )
 
@@ -22,16 +23,20 @@ type cached struct {
 	ref  Ref
 	size int64 // 0 until it is loaded
 
-	load   sync.Mutex // one reads the tail at a time
-	reader *Reader    // guarded by load
+	load   chan struct{} // holds a token while somebody reads the tail
+	reader *Reader       // guarded by load
 }
 
 // get opens a segment, or finds it open. A segment too large for the cache is
 // opened each time.
 func (c *cache) get(ctx context.Context, ref Ref) (*Reader, error) {
 	e := c.entry(ref)
-	e.load.Lock()
-	defer e.load.Unlock()
+	select {
+	case e.load <- struct{}{}:
+		defer func() { <-e.load }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("open segment %v: %w", ref, ctx.Err())
+	}
 	if e.reader != nil {
 		return e.reader, nil
 	}
@@ -55,7 +60,7 @@ func (c *cache) entry(ref Ref) *cached {
 	if c.items == nil {
 		c.items = map[Ref]*list.Element{}
 	}
-	e := &cached{ref: ref}
+	e := &cached{ref: ref, load: make(chan struct{}, 1)}
 	c.items[ref] = c.used.PushFront(e)
 	return e
 }

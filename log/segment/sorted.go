@@ -1,0 +1,69 @@
+package segment
+
+import (
+	"context"
+	"iter"
+
+	"github.com/trinedb/trine/schema"
+)
+
+// Sorted yields all changes of the chunks from one number to another, as far as
+// segments hold them, sorted by collection and Seq: the same sequence whichever
+// segments hold them at the time. One error may come, last. Records may be
+// kept. It costs what a merge of the segments would, without the
+// writing.
+func (a *Archive) Sorted(ctx context.Context, from, to uint64) iter.Seq2[Group, error] {
+	return func(yield func(Group, error) bool) {
+		if err := a.sorted(ctx, a.Set(), from, to, func(g Group) bool { return yield(g, nil) }); err != nil {
+			yield(Group{}, err)
+		}
+	}
+}
+
+func (a *Archive) sorted(ctx context.Context, set *Set, from, to uint64, emit func(Group) bool) error {
+	var inputs []*input
+	for _, s := range set.spans {
+		if s.To < from || s.From > to {
+			continue
+		}
+		r, err := a.readers.get(ctx, s.Ref)
+		if err != nil {
+			return err
+		}
+		s.From, s.To = max(s.From, from), min(s.To, to)
+		inputs = append(inputs, &input{span: s, scan: scan{r: r, hi: len(r.tail.index), ahead: mergeAhead}})
+	}
+	for _, in := range inputs {
+		if err := in.advance(ctx); err != nil {
+			return err
+		}
+	}
+	for in := lowest(inputs); in != nil; in = lowest(inputs) {
+		for id := in.run().instance; !in.done && in.run().instance == id; {
+			g, err := in.run().group(&in.block.parser, in.r.ref, 0)
+			if err != nil {
+				return err
+			}
+			if !emit(g) {
+				return nil
+			}
+			if err := in.advance(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Epoch is the highest epoch of the chunks that segments hold. It opens all
+// segments.
+func (a *Archive) Epoch(ctx context.Context) (highest schema.Epoch, err error) {
+	for _, s := range a.Set().Spans() {
+		r, err := a.readers.get(ctx, s.Ref)
+		if err != nil {
+			return 0, err
+		}
+		highest = max(highest, r.tail.info.Epoch)
+	}
+	return highest, nil
+}
