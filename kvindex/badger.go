@@ -72,6 +72,13 @@ func (e *badgerEngine) iterate(ts uint64, prefix []byte, reverse bool) cursor {
 	return &badgerCursor{txn: txn, it: it}
 }
 
+func (e *badgerEngine) inTables() (highest uint64) {
+	for _, t := range e.db.Tables() {
+		highest = max(highest, t.MaxVersion)
+	}
+	return highest
+}
+
 func (e *badgerEngine) verify() error { return e.db.VerifyChecksum() }
 
 func (e *badgerEngine) commit(b *batch, ts uint64, done func(error)) {

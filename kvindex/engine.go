@@ -24,6 +24,9 @@ type engineReader interface {
 	iterate(ts uint64, prefix []byte, reverse bool) cursor
 	// verify reads all that is on disk and compares checksums.
 	verify() error
+	// inTables is the highest timestamp of what is in tables, which are durable:
+	// all that was committed up to it is. 0: there are none.
+	inTables() uint64
 }
 
 // engineWriter writes. One goroutine at a time may call it.

@@ -91,7 +91,15 @@ func (x *Index) recordFlush(ctx context.Context, inst schema.Instance, f Flush) 
 	if err := x.flushBatch(ctx, inst, b, true); err != nil {
 		return err
 	}
-	return x.finishFlush(inst, f, b)
+	for {
+		border, err := x.border(ctx, inst, f)
+		if err != nil {
+			return err
+		}
+		if again, err := x.finishFlush(inst, f, b, border); err != nil || !again {
+			return err
+		}
+	}
 }
 
 // stale reports whether a later flush was recorded already.
@@ -139,31 +147,41 @@ func (x *Index) flushBatch(ctx context.Context, inst schema.Instance, b *batch, 
 }
 
 // finishFlush is the last transaction.
-func (x *Index) finishFlush(inst schema.Instance, f Flush, b *batch) error {
+// It reports that a pointer was dropped since the border was found: then it did
+// nothing.
+func (x *Index) finishFlush(inst schema.Instance, f Flush, b *batch, at flushBorder) (again bool, err error) {
 	x.writing.Lock()
 	defer x.writing.Unlock()
 	t, err := x.flushable(inst, f)
 	if err != nil || f.stale(t) {
-		return err
+		return false, err
 	}
 	t.lakeSeq, t.lakeSnapshot = f.LakeSeq, f.Snapshot
 	t.lakeBytes, t.tailSince = t.logBytes, 0
 	if f.LakeSeq < t.nextSeq {
 		g, before, ok, err := x.groupBelow(latest, inst, f.LakeSeq)
 		if err != nil {
-			return err
+			return false, err
 		}
-		if !ok {
-			return fmt.Errorf("no group holds seq %d: %w", f.LakeSeq, schema.ErrCorrupt)
+		if ok && g.NextSeq() > f.LakeSeq {
+			t.lakeBytes, t.tailSince = min(t.logBytes, before+bytesBelow(g, f.LakeSeq)), g.TimeMicros
+		} else {
+			next, before, err := x.firstGroup(inst, f.LakeSeq, t)
+			if err != nil {
+				return false, err
+			}
+			if !at.known || at.next != next {
+				return true, nil
+			}
+			t.lakeBytes, t.tailSince = before-at.bytes, at.since
 		}
-		t.lakeBytes, t.tailSince = min(t.logBytes, before+bytesBelow(g, f.LakeSeq)), g.TimeMicros
 		b.put(instanceKey(spaceDirty, inst), nil)
 	} else {
 		b.delete(instanceKey(spaceDirty, inst))
 	}
 	x.tallies.forget(inst)
 	b.put(instanceKey(spaceStats, inst), appendTally(nil, t))
-	return x.commitNow(b)
+	return false, x.commitNow(b)
 }
 
 // flushable reads the stats of a collection that a flush can be recorded of.

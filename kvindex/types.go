@@ -1,6 +1,7 @@
 package kvindex
 
 import (
+	"context"
 	"iter"
 	"time"
 
@@ -75,6 +76,11 @@ type Flush struct {
 	// go back: the table is not the one that the index knew, having lost its
 	// newest versions or all of them. Ordinals of files may mean others then.
 	Anew bool
+	// Between tells how many bytes of keys and rows the changes from one Seq up to
+	// another have, and when the first of them was committed. It is asked only
+	// where the pointers that say so were dropped, and not under a lock. nil: then
+	// RecordFlush fails with ErrCorrupt.
+	Between func(ctx context.Context, from, to schema.Seq) (bytes int64, since time.Time, err error)
 	// Err, when not nil, is asked after Set and Clear ended: an error means that
 	// they ended early, and RecordFlush fails with it and records no LakeSeq.
 	Err func() error
