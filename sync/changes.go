@@ -73,7 +73,11 @@ func (e *Engine) follow(ctx context.Context, inst schema.Instance, from schema.S
 		if err != nil {
 			return err
 		}
-		if err := e.followChunk(ctx, inst, pos, &w); err != nil {
+		err = e.followChunk(ctx, inst, pos, &w)
+		if behind = errors.Is(err, schema.ErrTrimmed); behind {
+			continue // deletion was faster: segments have what was missed
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -130,16 +134,44 @@ func (e *Engine) changesBackward(ctx context.Context, inst schema.Instance, from
 		}
 	}
 	err = e.index.GroupsBackward(ctx, inst, w.next, func(ref kvindex.GroupRef) (bool, error) {
+		if ref.NextSeq() < w.next {
+			return false, nil // pointers were dropped
+		}
 		g, micros, err := e.log.Group(ctx, ref.Position, inst)
+		if errors.Is(err, schema.ErrTrimmed) {
+			return false, nil
+		}
 		if err != nil {
 			return false, fmt.Errorf("read chunk %s: %w", ref.Position, err)
 		}
-		return w.group(g, micros)
+		more, err := w.group(g, micros)
+		w.done = !more
+		return more, err
 	})
-	if err == nil && w.next > w.from {
+	if err == nil && !w.done && w.next > w.from {
+		err = e.segmentsBackward(ctx, inst, &w)
+	}
+	if err == nil && !w.done && w.next > w.from {
 		err = e.missing(ctx, inst, w.next-1)
 	}
 	return err
+}
+
+// segmentsBackward passes what segments hold of what is left.
+func (e *Engine) segmentsBackward(ctx context.Context, inst schema.Instance, w *backwalk) error {
+	if e.log.Archive() == nil {
+		return nil
+	}
+	for g, err := range e.log.Archive().ReadBackward(ctx, inst, w.next) {
+		if err != nil {
+			return err
+		}
+		more, err := w.group(g.Group, g.TimeMicros)
+		if w.done = !more; err != nil || !more {
+			return err
+		}
+	}
+	return nil
 }
 
 type recentGroup struct {
@@ -151,6 +183,7 @@ type recentGroup struct {
 type backwalk struct {
 	from, next schema.Seq // next is the seq after the one to pass next
 	fn         func(schema.Change) (bool, error)
+	done       bool // fn wants no more, or all is passed
 }
 
 func (w *backwalk) group(g schema.Group, micros int64) (bool, error) {
@@ -184,10 +217,16 @@ func (e *Engine) SeqAt(ctx context.Context, c *schema.Collection, micros int64) 
 	applied := e.index.Applied()
 	durable := e.log.Durable()
 	ref, ok, err := e.index.GroupAt(ctx, c.Instance, micros)
-	if err != nil || ok {
-		return ref.FirstSeq, err
+	if err != nil {
+		return 0, err
 	}
-	var seq schema.Seq
+	seq, found, err := e.archivedSeqAt(ctx, c.Instance, micros, ref, ok)
+	if err != nil || found {
+		return seq, err
+	}
+	if ok {
+		return ref.FirstSeq, nil
+	}
 	err = e.groupsBetween(ctx, c.Instance, applied, durable, func(g schema.Group, at int64) (bool, error) {
 		if ok = at >= micros; ok {
 			seq = g.FirstSeq
@@ -198,4 +237,24 @@ func (e *Engine) SeqAt(ctx context.Context, c *schema.Collection, micros int64) 
 		return seq, err
 	}
 	return e.log.NextSeq(ctx, c.Instance)
+}
+
+// archivedSeqAt is SeqAt among what segments hold, which are older than all that
+// pointers lead to. They are not asked if there is an earlier pointer than the one
+// found: then all before it is too old.
+func (e *Engine) archivedSeqAt(ctx context.Context, inst schema.Instance, micros int64, ref kvindex.GroupRef, pointed bool) (schema.Seq, bool, error) {
+	if e.log.Archive() == nil || pointed && ref.FirstSeq == 0 {
+		return 0, false, nil
+	}
+	earlier := false
+	if pointed {
+		err := e.index.GroupsBackward(ctx, inst, ref.FirstSeq, func(kvindex.GroupRef) (bool, error) {
+			earlier = true
+			return false, nil
+		})
+		if err != nil || earlier {
+			return 0, false, err
+		}
+	}
+	return e.log.Archive().SeqAt(ctx, inst, micros)
 }

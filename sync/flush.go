@@ -160,7 +160,7 @@ func (e *Engine) commitFlush(ctx context.Context, c *schema.Collection, lock *ta
 	}
 	err = e.index.RecordFlush(ctx, c.Instance, kvindex.Flush{
 		LakeSeq: snap.NextSeq(), Snapshot: snap.ID(),
-		Set: placed(b.written, written), Clear: slices.Values(b.gone),
+		Set: placed(b.written, written), Clear: slices.Values(b.gone), Between: e.between(c.Instance),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("record the places of rows: %w", err)

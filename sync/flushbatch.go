@@ -72,24 +72,20 @@ func (e *Engine) stretch(ctx context.Context, c *schema.Collection, from schema.
 	if !c.Schema.Keyed() {
 		limit *= appendOnlyShare
 	}
-	var bytes int64
-	err := e.index.Groups(ctx, c.Instance, from, func(g kvindex.GroupRef) (bool, error) {
-		if since.IsZero() {
-			since = time.UnixMicro(g.TimeMicros)
-		}
-		if g.NextSeq() >= goal.next {
-			return false, nil
-		}
-		if bytes += g.Bytes + int64(g.Count)*foldOverhead; bytes < limit {
-			return true, nil
-		}
-		to = border{g.NextSeq(), g.Position}
-		return false, nil
-	})
+	s := stretch{limit: limit, goal: goal.next}
+	next, err := e.stretchSegments(ctx, c.Instance, from, &s)
+	if err == nil && !s.full {
+		err = e.index.Groups(ctx, c.Instance, next, func(g kvindex.GroupRef) (bool, error) {
+			return s.add(border{g.NextSeq(), g.Position}, g.TimeMicros, g.Bytes, g.Count), nil
+		})
+	}
 	if err != nil {
 		return to, since, fmt.Errorf("measure the changes from seq %d: %w", from, err)
 	}
-	return to, since, nil
+	if s.full {
+		to = s.to
+	}
+	return to, s.since, nil
 }
 
 // appendRows streams the changes of an append-only collection.

@@ -26,12 +26,12 @@ func (e *Engine) reconcile(ctx context.Context, c *schema.Collection, snap *lake
 			return nil
 		}
 		e.logger.Warn("table is gone; it is made again from the log", "collection", c.String())
-		return e.index.RecordFlush(ctx, c.Instance, kvindex.Flush{Anew: true})
+		return e.index.RecordFlush(ctx, c.Instance, kvindex.Flush{Anew: true, Between: e.between(c.Instance)})
 	}
 	if stats.LakeSnapshot == snap.ID() && stats.LakeSeq == snap.NextSeq() {
 		return nil
 	}
-	flush := kvindex.Flush{LakeSeq: snap.NextSeq(), Snapshot: snap.ID(), Anew: true}
+	flush := kvindex.Flush{LakeSeq: snap.NextSeq(), Snapshot: snap.ID(), Anew: true, Between: e.between(c.Instance)}
 	if !c.Schema.Keyed() {
 		return e.index.RecordFlush(ctx, c.Instance, flush)
 	}

@@ -38,31 +38,98 @@ func (e *Engine) missing(ctx context.Context, inst schema.Instance, seq schema.S
 	return fmt.Errorf("log of instance %d has no change at seq %d: %w", inst, seq, schema.ErrCorrupt)
 }
 
+// trimTries is how often a read goes on elsewhere, without having come further,
+// because chunks were deleted under it.
+const trimTries = 8
+
 // someChanges is changes that ends early where changes are missing.
 //
-// Chunks that the index has applied are found by its pointers; the few behind
-// them are looked through in the log's memory. The applied position is read
-// first: a chunk applied meanwhile is met twice and passed over by its seq.
+// Chunks that the index has applied are found by its pointers, older changes in
+// segments; the few chunks behind them are looked through in the log's memory. A
+// chunk that is deleted meanwhile is in a segment by then.
 func (e *Engine) someChanges(ctx context.Context, inst schema.Instance, from, to schema.Seq, fn func(schema.Change) (bool, error)) (schema.Seq, error) {
 	w := walk{next: from, to: to, fn: fn}
+	for try := 1; ; try++ {
+		began := w.next
+		err := e.walkOnce(ctx, inst, &w)
+		if w.next > began {
+			try = 1
+		}
+		if !errors.Is(err, schema.ErrTrimmed) || w.done || try == trimTries {
+			return w.next, err
+		}
+	}
+}
+
+// walkOnce reads the applied position first: a chunk applied meanwhile is met
+// twice and passed over by its seq.
+func (e *Engine) walkOnce(ctx context.Context, inst schema.Instance, w *walk) error {
 	durable := e.log.Durable()
 	applied := e.index.Applied()
-	err := e.index.Groups(ctx, inst, from, func(ref kvindex.GroupRef) (bool, error) {
-		if ref.FirstSeq >= to {
+	for !w.done {
+		began := w.next
+		gap, err := e.walkPointers(ctx, inst, w)
+		if err != nil || w.done {
+			return err
+		}
+		if !gap {
+			return e.groupsBetween(ctx, inst, applied, durable, w.group)
+		}
+		if err := e.walkSegments(ctx, inst, w); err != nil {
+			return err
+		}
+		if w.next == began {
+			return nil // nobody has it
+		}
+	}
+	return nil
+}
+
+// walkPointers passes the changes that the index points to. It reports a gap
+// before which segments are to be asked: the next change is applied and no
+// pointer leads to it, or to a chunk that is deleted.
+func (e *Engine) walkPointers(ctx context.Context, inst schema.Instance, w *walk) (gap bool, err error) {
+	err = e.index.Groups(ctx, inst, w.next, func(ref kvindex.GroupRef) (bool, error) {
+		if ref.FirstSeq >= w.to && w.next >= w.to {
 			w.done = true
 			return false, nil
 		}
+		if gap = ref.FirstSeq > w.next; gap {
+			return false, nil
+		}
 		g, micros, err := e.log.Group(ctx, ref.Position, inst)
+		if gap = errors.Is(err, schema.ErrTrimmed); gap {
+			return false, nil
+		}
 		if err != nil {
 			return false, fmt.Errorf("read chunk %s: %w", ref.Position, err)
 		}
 		return w.group(g, micros)
 	})
-	if err != nil || w.done {
-		return w.next, err
+	if err != nil || gap || w.done {
+		return gap, err
 	}
-	err = e.groupsBetween(ctx, inst, applied, durable, w.group)
-	return w.next, err
+	if w.done = w.next >= w.to; w.done || e.log.Archive() == nil {
+		return false, nil
+	}
+	next, err := e.index.NextSeq(ctx, inst)
+	return next > w.next, err
+}
+
+// walkSegments passes the changes that segments hold.
+func (e *Engine) walkSegments(ctx context.Context, inst schema.Instance, w *walk) error {
+	if e.log.Archive() == nil {
+		return nil
+	}
+	for g, err := range e.log.Archive().Read(ctx, inst, w.next) {
+		if err != nil {
+			return err
+		}
+		if more, err := w.group(g.Group, g.TimeMicros); err != nil || !more {
+			return err
+		}
+	}
+	return nil
 }
 
 // groupsBetween calls fn for the groups of inst in the chunks after applied up

@@ -27,6 +27,7 @@ type config struct {
 	Data            string        `koanf:"data" yaml:"data"`
 	Store           []string      `koanf:"store" yaml:"store"`
 	LakeStore       string        `koanf:"lake_store" yaml:"lake_store"`
+	SegmentStore    string        `koanf:"segment_store" yaml:"segment_store"`
 	Listen          string        `koanf:"listen" yaml:"listen"`
 	Tokens          []string      `koanf:"tokens" yaml:"tokens"`
 	LogLevel        slog.Level    `koanf:"log_level" yaml:"log_level"`
@@ -35,6 +36,10 @@ type config struct {
 	ChunkBytes      int           `koanf:"chunk_bytes" yaml:"chunk_bytes"`
 	FlushBytes      int64         `koanf:"flush_bytes" yaml:"flush_bytes"`
 	FlushDeadline   time.Duration `koanf:"flush_deadline" yaml:"flush_deadline"`
+	SegmentBytes    int64         `koanf:"segment_bytes" yaml:"segment_bytes"`
+	SegmentAge      time.Duration `koanf:"segment_age" yaml:"segment_age"`
+	SegmentGrace    time.Duration `koanf:"segment_grace" yaml:"segment_grace"`
+	AnswersKept     time.Duration `koanf:"answers_kept" yaml:"answers_kept"`
 	MinFreeBytes    int64         `koanf:"min_free_bytes" yaml:"min_free_bytes"`
 	ShutdownTimeout time.Duration `koanf:"shutdown_timeout" yaml:"shutdown_timeout"`
 	StallTimeout    time.Duration `koanf:"stall_timeout" yaml:"stall_timeout"`
@@ -49,10 +54,11 @@ type config struct {
 const defaultListen = "127.0.0.1:7744"
 
 var configDefaults = map[string]any{
-	"data": "trine-data", "store": []string{}, "lake_store": "", "listen": defaultListen, "tokens": []string{},
+	"data": "trine-data", "store": []string{}, "lake_store": "", "segment_store": "", "listen": defaultListen, "tokens": []string{},
 	"log_level": "info", "log_format": "text",
 	"linger": "0s", "chunk_bytes": 0,
 	"flush_bytes": 32 << 20, "flush_deadline": "10s",
+	"segment_bytes": 64 << 20, "segment_age": "1h", "segment_grace": "10m", "answers_kept": "24h",
 	"min_free_bytes": 512 << 20, "shutdown_timeout": "30s",
 	"stall_timeout": arrowhttp.DefaultStallTimeout.String(), "max_scans": arrowhttp.DefaultMaxScans,
 	"max_log_reads": arrowhttp.DefaultMaxLogReads, "max_follows": arrowhttp.DefaultMaxFollows,
@@ -64,6 +70,7 @@ var configHelp = []struct{ key, help string }{
 	{"data", "data directory"},
 	{"store", "where log and lake are kept: file:///path, s3://bucket/prefix?…, s3express://…; default the data directory; three times: the log in three zones"},
 	{"lake_store", "where the lake is kept, if not in store; with three zones also the log's head"},
+	{"segment_store", "where old chunks of the log are kept, as segments, if not in store"},
 	{"listen", "address to listen on, HOST:PORT; port 0 takes a free one"},
 	{"tokens", "bearer tokens that are let in; none: everybody"},
 	{"log_level", "debug, info, warn or error"},
@@ -72,6 +79,10 @@ var configHelp = []struct{ key, help string }{
 	{"chunk_bytes", "size that closes a chunk; 0: what suits the store"},
 	{"flush_bytes", "bytes of changes that make a table worth a commit at once"},
 	{"flush_deadline", "longest that loading a table waits for its flush"},
+	{"segment_bytes", "bytes of changes that make a segment of the log, held in memory until then"},
+	{"segment_age", "longest that a change waits to be in a segment"},
+	{"segment_grace", "how long a chunk or segment is kept once nobody needs it"},
+	{"answers_kept", "how long a chunk is kept for its answers to idempotent writes; shorter than a client sends again, and an index that is lost lets it write twice"},
 	{"min_free_bytes", "free disk space below which writes are refused; negative: never"},
 	{"shutdown_timeout", "longest that a shutdown waits for requests and stores"},
 	{"stall_timeout", "longest that a client may neither send nor take a byte before it is cut off"},
@@ -188,6 +199,10 @@ func decodeConfig(k *koanf.Koanf) (config, error) {
 		return c, usage("config: stall_timeout %s: want at least 1s", c.StallTimeout)
 	case min(c.MaxScans, c.MaxLogReads, c.MaxFollows, c.MaxVerifies) < 1:
 		return c, usage("config: max_scans, max_log_reads, max_follows and max_verifies are at least 1")
+	case c.SegmentBytes < 4<<10 || c.SegmentBytes > 1<<30:
+		return c, usage("config: segment_bytes %d: want 4096 to 1073741824", c.SegmentBytes)
+	case c.SegmentAge <= 0 || c.SegmentGrace <= 0 || c.AnswersKept <= 0:
+		return c, usage("config: segment_age, segment_grace and answers_kept are times above 0, as 10m")
 	case c.FlushBytes < 1<<10:
 		return c, usage("config: flush_bytes %d: want at least 1024", c.FlushBytes)
 	}

@@ -141,7 +141,8 @@ func (k *killTest) client(p *process) *client.Client {
 // round serves, lets the writers write, ends the server, and checks what is
 // left.
 func (k *killTest) round(round int, end func(*process)) {
-	p := serveProcess(k.t, k.dir, "--flush-bytes", "4096", "--log-level", "info")
+	p := serveProcess(k.t, k.dir, "--flush-bytes", "4096", "--log-level", "info",
+		"--segment-bytes", "8192", "--segment-age", "50ms", "--segment-grace", "30ms", "--answers-kept", "20ms")
 	ctx, cancel := context.WithCancel(k.t.Context())
 	var done stdsync.WaitGroup
 	for _, w := range k.writers {

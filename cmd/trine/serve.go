@@ -79,6 +79,7 @@ func startServer(ctx context.Context, c config) (*server, error) {
 	}
 	o := node.Options{
 		Data: c.Data, LakeStore: c.LakeStore, Linger: c.Linger, ChunkBytes: c.ChunkBytes, FlushBytes: c.FlushBytes,
+		SegmentStore: c.SegmentStore, SegmentBytes: c.SegmentBytes, SegmentAge: c.SegmentAge, SegmentGrace: c.SegmentGrace, AnswersKept: c.AnswersKept,
 		FlushDeadline: c.FlushDeadline, MinFreeBytes: c.MinFreeBytes,
 		Logger: s.logger, Registerer: registry,
 	}

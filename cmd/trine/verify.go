@@ -55,6 +55,7 @@ With --data it opens the directory of a stopped server, else it asks the one at
 	f := cmd.Flags()
 	f.StringVar(&at.Data, "data", "", "data directory of a stopped server")
 	f.StringSliceVar(&urls, "store", splitStores(os.Getenv("TRINE_STORE")), "its store, if not the data directory, or its three zones")
+	f.StringVar(&at.SegmentStore, "segment-store", os.Getenv("TRINE_SEGMENT_STORE"), "its segments' store, if another")
 	f.StringVar(&at.LakeStore, "lake-store", os.Getenv("TRINE_LAKE_STORE"), "its lake's store, if another")
 	return cmd
 }

@@ -37,6 +37,8 @@ type Options struct {
 	// two of them are enough at any time. LakeStore is needed then, in S3
 	// Standard, and has the log's head.
 	Zones []string
+	// SegmentStore is where chunks go as segments, if not where the chunks are.
+	SegmentStore string
 	// S3 adjusts stores in S3.
 	S3 s3.Options
 	// MustExist refuses a data directory that is not there, rather than making
@@ -48,6 +50,9 @@ type Options struct {
 	Linger     time.Duration
 	ChunkBytes int
 	FlushBytes int64
+	// SegmentBytes, SegmentAge, SegmentGrace, AnswersKept: see log.SegmentOptions.
+	SegmentBytes                          int64
+	SegmentAge, SegmentGrace, AnswersKept time.Duration
 	// MinFreeBytes is the free space of the disk below which writes are
 	// refused; see kvindex.Options.
 	MinFreeBytes int64
@@ -173,6 +178,7 @@ func (n *Node) openChannel(ctx context.Context) (*log.Channel, error) {
 	channel, err := log.Open(ctx, log.Options{
 		Store: n.stores.chunks, Zones: n.stores.zones, Head: n.stores.head, WriterID: writerID(host, os.Getpid()),
 		State: n.index, Stager: n.index, Applied: n.index.Applied(),
+		Segments: n.segments(), Load: n.load,
 		CatchUp: func(ctx context.Context, c *schema.Chunk) error {
 			replayed++
 			return sync.ApplyChunk(ctx, n.index, registry.DroppedInstance, c)

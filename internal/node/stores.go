@@ -22,7 +22,9 @@ import (
 type stores struct {
 	chunks  log.ChunkStore // nil: zones
 	zones   []log.Zone
-	head    log.HeadStore // with zones
+	head    log.HeadStore    // with zones
+	folder  log.ChunkFolder  // of chunks
+	segs    log.SegmentStore // where chunks go as segments
 	objects lakehouse.Objects
 	baseURI string            // of the lake's objects, for engines
 	engine  map[string]string // what engines need to read them; see rest.Options
@@ -65,6 +67,9 @@ func localStore(url, data string) (string, bool, error) {
 func openStores(ctx context.Context, o Options) (*stores, error) {
 	s := &stores{}
 	err := s.openLog(ctx, o)
+	if err == nil && o.SegmentStore != "" {
+		err = s.openSegments(ctx, o)
+	}
 	if err == nil {
 		err = s.openLake(ctx, o)
 	}
@@ -89,7 +94,8 @@ func (s *stores) openLog(ctx context.Context, o Options) error {
 		}
 		s.closers = append(s.closers, dir.Close)
 		s.suits = paceDisk
-		s.chunks, err = counted("log", dir, o)
+		store, err := counted("log", dir, o)
+		s.chunks, s.folder, s.segs = store, store, store
 		return err
 	}
 	config, err := s3.Parse(o.Store)
@@ -109,6 +115,7 @@ func (s *stores) openLog(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	s.folder, s.segs = below, below
 	// A chunk may be sent twice: its id tells its copies from another's chunk.
 	if s.chunks, err = hedge.New(below, hedge.Options{Registerer: o.Registerer}); err != nil {
 		return fmt.Errorf("store %s: %w", config, err)
@@ -126,6 +133,33 @@ func counted(name string, s count.Counted, o Options) (*count.Store, error) {
 		return nil, fmt.Errorf("count requests of %s: %w", name, err)
 	}
 	return c, nil
+}
+
+// openSegments opens a store for segments beside that of the chunks.
+func (s *stores) openSegments(ctx context.Context, o Options) error {
+	folder, local, err := localStore(o.SegmentStore, o.Data)
+	if err != nil {
+		return err
+	}
+	if local {
+		dir, err := blob.OpenDir(filepath.Join(folder, "log"), blob.DirOptions{})
+		if err != nil {
+			return err
+		}
+		s.closers = append(s.closers, dir.Close)
+		s.segs, err = counted("segments", dir, o)
+		return err
+	}
+	config, err := s3.Parse(o.SegmentStore)
+	if err != nil {
+		return err
+	}
+	store, err := s.openS3(ctx, o, config.Under("log"))
+	if err != nil {
+		return err
+	}
+	s.segs, err = counted("segments", store, o)
+	return err
 }
 
 func (s *stores) openLake(ctx context.Context, o Options) error {

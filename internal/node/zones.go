@@ -34,9 +34,11 @@ func (s *stores) openZones(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	if s.head, err = counted("head", headStore, o); err != nil {
+	whole, err := counted("head", headStore, o)
+	if err != nil {
 		return err
 	}
+	s.head, s.segs = whole, whole // segments, too, have to outlive a zone
 	s.suits = paceExpress
 	var zones []*lateZone
 	for _, c := range configs {

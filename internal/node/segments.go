@@ -1,0 +1,50 @@
+package node
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/trinedb/trine/internal/registry"
+	"github.com/trinedb/trine/log"
+	"github.com/trinedb/trine/log/segment"
+	"github.com/trinedb/trine/schema"
+	"github.com/trinedb/trine/sync"
+)
+
+// segments say how the log's chunks become segments, and when they go.
+func (n *Node) segments() log.SegmentOptions {
+	return log.SegmentOptions{
+		Store: n.stores.segs, Chunks: n.stores.folder,
+		TargetBytes: n.opts.SegmentBytes, MaxAge: n.opts.SegmentAge, Grace: n.opts.SegmentGrace,
+		AnswersKept: n.opts.AnswersKept,
+		Indexed:     n.indexed, Archived: n.archived,
+	}
+}
+
+// indexed is what the index would still hold after a power failure.
+func (n *Node) indexed() schema.Position {
+	pos, err := n.index.Durable()
+	if err != nil {
+		n.opts.Logger.Warn("no chunk is deleted: how far the index is durable is not known", "error", err)
+		return schema.Position{}
+	}
+	return pos
+}
+
+// archived lets the index's pointers go to chunks that readers find in segments.
+func (n *Node) archived(ctx context.Context, through schema.Position) error {
+	dropped, err := n.index.DropGroups(ctx, through)
+	if err != nil {
+		return err
+	}
+	n.opts.Logger.Debug("pointers to chunks dropped", "through", through.String(), "pointers", dropped)
+	return nil
+}
+
+// load builds the index up to a position whose chunks are gone.
+func (n *Node) load(ctx context.Context, a *segment.Archive, through schema.Position) error {
+	if err := sync.LoadSegments(ctx, n.index, registry.DroppedInstance, a, through, n.opts.Logger); err != nil {
+		return fmt.Errorf("build index from segments: %w", err)
+	}
+	return nil
+}
