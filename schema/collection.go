@@ -12,17 +12,37 @@ type Collection struct {
 	Indexes  []IndexSpec
 	Options  Options
 	Created  time.Time
+	// LastIndexID is the highest IndexID that one of Indexes ever had.
+	LastIndexID IndexID
 }
 
 // String is the collection's name as the command line writes it.
 func (c *Collection) String() string { return c.Tenant + "/" + c.Name }
+
+// Index is the secondary index called name, or none.
+func (c *Collection) Index(name string) (IndexSpec, bool) {
+	for _, x := range c.Indexes {
+		if x.Name == name {
+			return x, true
+		}
+	}
+	return IndexSpec{}, false
+}
 
 // IndexSpec declares a secondary index.
 type IndexSpec struct {
 	Name   string   `json:"name"`
 	Fields []string `json:"fields"`
 	Unique bool     `json:"unique,omitempty"`
+
+	// ID and the ids of Fields are not for people; a collection file has none.
+	ID       IndexID `json:"-"`
+	FieldIDs []int   `json:"-"`
 }
+
+// MaxIndexedBytes is how long the indexed fields of a row may be, in the key
+// format: a longer row is refused.
+const MaxIndexedBytes = 4 << 10
 
 // LakeMode says when a collection has an Iceberg table.
 type LakeMode string

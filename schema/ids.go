@@ -37,6 +37,10 @@ func GuardKey(i Instance) []byte { return binary.BigEndian.AppendUint64([]byte{'
 // encoded row, so that a row can be read without knowing its collection.
 type SchemaID uint32
 
+// IndexID numbers the secondary indexes of one Instance, from 1. It is never
+// used again: what is left of an index that was dropped is not taken for another's.
+type IndexID uint32
+
 // Epoch counts the owners of a channel; a higher one fences a lower.
 type Epoch uint64
 

@@ -183,10 +183,5 @@ func offered(p definition.Plan) error {
 	if p.Options.BeforeImages {
 		return fmt.Errorf("option before_images is %w yet; leave it out", schema.ErrUnsupported)
 	}
-	for _, ix := range p.Indexes {
-		if ix.Unique {
-			return fmt.Errorf("unique index %s is %w yet; leave out unique", ix.Name, schema.ErrUnsupported)
-		}
-	}
 	return nil
 }

@@ -62,13 +62,34 @@ func DroppedInstance(rec schema.Record) (schema.Instance, bool) {
 
 // entry is a collection's definition as the log holds it.
 type entry struct {
-	Tenant   string             `json:"tenant"`
-	Name     string             `json:"name"`
-	Instance schema.Instance    `json:"instance"`
-	Schema   schema.SchemaID    `json:"schema"`
-	Indexes  []schema.IndexSpec `json:"indexes,omitempty"`
-	Options  entryOptions       `json:"options"`
-	Created  time.Time          `json:"created"`
+	Tenant   string          `json:"tenant"`
+	Name     string          `json:"name"`
+	Instance schema.Instance `json:"instance"`
+	Schema   schema.SchemaID `json:"schema"`
+	Indexes  []entryIndex    `json:"indexes,omitempty"`
+	Options  entryOptions    `json:"options"`
+	Created  time.Time       `json:"created"`
+
+	LastIndexID schema.IndexID `json:"last_index_id,omitempty"`
+}
+
+// entryIndex is a schema.IndexSpec with its ids.
+type entryIndex struct {
+	ID       schema.IndexID `json:"id"`
+	Name     string         `json:"name"`
+	Fields   []string       `json:"fields"`
+	FieldIDs []int          `json:"field_ids"`
+	Unique   bool           `json:"unique,omitempty"`
+}
+
+func (e *entry) indexes() []schema.IndexSpec {
+	var list []schema.IndexSpec
+	for _, x := range e.Indexes {
+		if x.ID != 0 { // else from before indexes were built: it is to be applied again
+			list = append(list, schema.IndexSpec{Name: x.Name, Fields: x.Fields, Unique: x.Unique, ID: x.ID, FieldIDs: x.FieldIDs})
+		}
+	}
+	return list
 }
 
 // entryOptions are schema.Options with names that stay when Go's change.
@@ -81,10 +102,27 @@ type entryOptions struct {
 }
 
 func encode(c *schema.Collection) ([]byte, error) {
-	return json.Marshal(entry{
+	e := entry{
 		Tenant: c.Tenant, Name: c.Name, Instance: c.Instance, Schema: c.Schema.ID,
-		Indexes: c.Indexes, Options: entryOptions(c.Options), Created: c.Created,
-	})
+		Options: entryOptions(c.Options), Created: c.Created, LastIndexID: c.LastIndexID,
+	}
+	for _, x := range c.Indexes {
+		e.Indexes = append(e.Indexes, entryIndex{ID: x.ID, Name: x.Name, Fields: x.Fields, FieldIDs: x.FieldIDs, Unique: x.Unique})
+	}
+	return json.Marshal(e)
+}
+
+// DefinedIndexes reads what a record of InstanceCollections says of a
+// collection's secondary indexes; ok is false for one that is no definition.
+func DefinedIndexes(rec schema.Record) (inst schema.Instance, list []schema.IndexSpec, ok bool, err error) {
+	if rec.Op == schema.OpDelete || len(rec.Key) == 0 || rec.Key[0] != byName {
+		return 0, nil, false, nil
+	}
+	var e entry
+	if err := json.Unmarshal(rec.Row, &e); err != nil {
+		return 0, nil, false, fmt.Errorf("definition %q: %w: %w", rec.Key[1:], schema.ErrCorrupt, err)
+	}
+	return e.Instance, e.indexes(), true, nil
 }
 
 // decode reads an entry, its schema found by schemas.
@@ -99,6 +137,6 @@ func decode(row []byte, schemas func(schema.SchemaID) (*schema.Schema, error)) (
 	}
 	return &schema.Collection{
 		Tenant: e.Tenant, Name: e.Name, Instance: e.Instance, Schema: s,
-		Indexes: e.Indexes, Options: schema.Options(e.Options), Created: e.Created,
+		Indexes: e.indexes(), LastIndexID: e.LastIndexID, Options: schema.Options(e.Options), Created: e.Created,
 	}, nil
 }

@@ -64,7 +64,7 @@ func (p *proposal) plans(row []byte, exists bool, schemas func(schema.SchemaID) 
 	}
 	o.next = &schema.Collection{
 		Tenant: p.def.Tenant, Name: p.def.Collection, Schema: o.plan.Schema,
-		Indexes: o.plan.Indexes, Options: o.plan.Options, Created: p.now,
+		Indexes: o.plan.Indexes, LastIndexID: o.plan.LastIndexID, Options: o.plan.Options, Created: p.now,
 	}
 	if o.cur != nil {
 		o.next.Instance, o.next.Created = o.cur.Instance, o.cur.Created

@@ -3,6 +3,7 @@ package registry_test
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	stdsync "sync"
 	"testing"
@@ -182,7 +183,6 @@ func TestOptionsThatAreNotServed(t *testing.T) {
 	r := open(t, newMemStore())
 	for _, extra := range []string{
 		`"options":{"lake_format":3}`, `"options":{"before_images":true}`,
-		`"indexes":[{"name":"by_id","fields":["id"],"unique":true}]`,
 	} {
 		d, err := definition.ParseOne(fmt.Appendf(nil,
 			`{"tenant":"acme","collection":"a","key":["id"],"fields":[{"name":"id","type":"string","required":true}],%s}`, extra))
@@ -191,6 +191,40 @@ func TestOptionsThatAreNotServed(t *testing.T) {
 		}
 		if _, _, err := r.Apply(t.Context(), d, false); !errors.Is(err, schema.ErrUnsupported) {
 			t.Errorf("%s: %v", extra, err)
+		}
+	}
+}
+
+func TestIndexesAreNumbered(t *testing.T) {
+	store := newMemStore()
+	apply := func(r *registry.Registry, indexes string) *schema.Collection {
+		t.Helper()
+		d, err := definition.ParseOne(fmt.Appendf(nil, `{"tenant":"acme","collection":"a","key":["id"],"indexes":[%s],
+			"fields":[{"name":"id","type":"string","required":true},{"name":"n","type":"int"}]}`, indexes))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, c, err := r.Apply(t.Context(), d, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	const byN, byID = `{"name":"by_n","fields":["n"],"unique":true}`, `{"name":"by_id","fields":["id","n"]}`
+	apply(open(t, store), byN)
+	apply(open(t, store), byID)
+	want := schema.IndexSpec{Name: "by_n", Fields: []string{"n"}, Unique: true, ID: 3, FieldIDs: []int{2}}
+	if c := apply(open(t, store), byID+","+byN); !reflect.DeepEqual(c.Indexes[1], want) || c.Indexes[0].ID != 2 {
+		t.Errorf("an index made again: %+v, want %+v: a number is never given twice", c.Indexes, want)
+	}
+	c, err := open(t, store).Get(t.Context(), "acme", "a")
+	if err != nil || !reflect.DeepEqual(c.Indexes[1], want) || c.LastIndexID != 3 {
+		t.Errorf("read back: %+v %v", c, err)
+	}
+	for key, row := range store.durable.rows[schema.InstanceCollections] {
+		inst, list, ok, err := registry.DefinedIndexes(schema.Record{Op: schema.OpUpsert, Key: []byte(key), Row: row})
+		if err != nil || ok != (key[0] == 'n') || ok && (inst != c.Instance || !reflect.DeepEqual(list, c.Indexes)) {
+			t.Errorf("record %q: %d %+v %t %v", key, inst, list, ok, err)
 		}
 	}
 }

@@ -109,8 +109,10 @@ func FromCollection(c *schema.Collection) Definition {
 		Tenant:     c.Tenant,
 		Collection: c.Name,
 		Fields:     defsOf(c.Schema.Fields),
-		Indexes:    c.Indexes,
 		Options:    optionsDefOf(c.Options),
+	}
+	for _, x := range c.Indexes {
+		d.Indexes = append(d.Indexes, schema.IndexSpec{Name: x.Name, Fields: x.Fields, Unique: x.Unique})
 	}
 	for _, i := range c.Schema.Key {
 		d.Key = append(d.Key, c.Schema.Fields[i].Name)

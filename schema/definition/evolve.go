@@ -39,7 +39,7 @@ func Evolve(cur *schema.Collection, d Definition) (Plan, error) {
 	next.LastFieldID = e.last
 	next.Key = keyOf(next, d.Key)
 	e.sameKey(cur.Schema, next)
-	e.indexes(cur, next, d.Indexes)
+	indexes, lastIndex := e.indexes(cur, next, d.Indexes)
 	opts, err := d.Resolve()
 	if err != nil {
 		return Plan{}, err
@@ -51,7 +51,7 @@ func Evolve(cur *schema.Collection, d Definition) (Plan, error) {
 	if bytes.Equal(EncodeSchema(next), EncodeSchema(cur.Schema)) {
 		next = cur.Schema
 	}
-	return Plan{Schema: next, Indexes: d.Indexes, Options: opts, Steps: e.steps}, nil
+	return Plan{Schema: next, Indexes: indexes, LastIndexID: lastIndex, Options: opts, Steps: e.steps}, nil
 }
 
 // create plans a new collection.
@@ -73,7 +73,8 @@ func create(d Definition) (Plan, error) {
 	}
 	detail = fmt.Sprintf("%s, %s, %s", plural(len(d.Fields), "field"), detail, plural(len(d.Indexes), "index"))
 	steps := []Step{{Kind: StepCreate, Field: d.String(), Detail: detail}}
-	return Plan{Schema: s, Indexes: d.Indexes, Options: opts, Steps: steps}, nil
+	indexes, lastIndex := numberIndexes(nil, 0, s, d.Indexes)
+	return Plan{Schema: s, Indexes: indexes, LastIndexID: lastIndex, Options: opts, Steps: steps}, nil
 }
 
 func plural(n int, noun string) string {

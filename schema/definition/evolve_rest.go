@@ -50,8 +50,8 @@ func (e *evolver) sameKey(cur, next *schema.Schema) {
 }
 
 // indexes compares the indexes by name; one that keeps its name keeps its
-// fields.
-func (e *evolver) indexes(cur *schema.Collection, next *schema.Schema, specs []schema.IndexSpec) {
+// fields and its id.
+func (e *evolver) indexes(cur *schema.Collection, next *schema.Schema, specs []schema.IndexSpec) ([]schema.IndexSpec, schema.IndexID) {
 	for _, x := range specs {
 		at := slices.IndexFunc(cur.Indexes, func(y schema.IndexSpec) bool { return y.Name == x.Name })
 		if at < 0 {
@@ -59,7 +59,7 @@ func (e *evolver) indexes(cur *schema.Collection, next *schema.Schema, specs []s
 			if x.Unique {
 				detail += ", unique"
 			}
-			e.step(StepAddIndex, x.Name, "%s", detail)
+			e.step(StepAddIndex, x.Name, "%s, built in the background", detail)
 			continue
 		}
 		y := cur.Indexes[at]
@@ -77,6 +77,33 @@ func (e *evolver) indexes(cur *schema.Collection, next *schema.Schema, specs []s
 			e.step(StepDropIndex, y.Name, "on %s", strings.Join(y.Fields, ", "))
 		}
 	}
+	return numberIndexes(cur.Indexes, cur.LastIndexID, next, specs)
+}
+
+// numberIndexes gives indexes their ids: those of cur by name, and new ones
+// above all that were given before.
+func numberIndexes(cur []schema.IndexSpec, last schema.IndexID, s *schema.Schema, specs []schema.IndexSpec) ([]schema.IndexSpec, schema.IndexID) {
+	for _, y := range cur {
+		last = max(last, y.ID)
+	}
+	out := slices.Clone(specs)
+	for i := range out {
+		x := &out[i]
+		at := slices.IndexFunc(cur, func(y schema.IndexSpec) bool { return y.Name == x.Name })
+		if at >= 0 && cur[at].ID != 0 {
+			x.ID = cur[at].ID
+		} else {
+			last++
+			x.ID = last
+		}
+		x.FieldIDs = make([]int, 0, len(x.Fields))
+		for _, name := range x.Fields {
+			if f := s.Index(name); f >= 0 { // else the plan is refused
+				x.FieldIDs = append(x.FieldIDs, s.Fields[f].ID)
+			}
+		}
+	}
+	return out, last
 }
 
 // options compares the options in force with those asked for.

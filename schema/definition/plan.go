@@ -15,6 +15,8 @@ type Plan struct {
 	Indexes []schema.IndexSpec `json:"-"`
 	Options schema.Options     `json:"-"`
 	Steps   []Step             `json:"steps"`
+	// LastIndexID is the highest id that an index has or had.
+	LastIndexID schema.IndexID `json:"-"`
 }
 
 // StepKind says what a step does.

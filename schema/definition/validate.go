@@ -235,6 +235,10 @@ func (c *checker) indexList(d Definition) {
 		c.add(c.at.indexes, "indexes", "", fmt.Sprintf("a collection has at most %d indexes", MaxIndexes))
 		return
 	}
+	if len(d.Indexes) > 0 && len(d.Key) == 0 {
+		c.add(c.at.indexes, "indexes", "", "an index finds rows by their key, and the collection has none: add key, or remove indexes")
+		return
+	}
 	seen := make(map[string]bool)
 	for i, x := range d.Indexes {
 		at := fmt.Sprintf("%s/%d", c.at.indexes, i)
