@@ -48,6 +48,7 @@ func (x *Index) apply(ctx context.Context, c *schema.Chunk) error {
 	}
 	a := &applier{x: x, c: c, batch: &x.batches[0], spare: &x.batches[1], seen: make(map[string]rowState)}
 	a.batch.reset()
+	a.was.catalog, a.now.catalog = x.opts.Catalog, x.opts.Catalog
 	if p := x.progress; !p.partial.IsZero() {
 		if p.partial != c.Position {
 			return fmt.Errorf("chunk %s is applied in part: %w", p.partial, schema.ErrCorrupt)
@@ -80,6 +81,9 @@ type applier struct {
 	seen, seenBefore map[string]rowState
 	buf              []byte
 
+	sets     map[schema.Instance]*secondaries // that the chunk changes
+	was, now entryReader
+
 	pending chan committed // of the batch in flight; nil: none
 }
 
@@ -89,6 +93,7 @@ type rowState struct {
 	length int // of the row's bytes
 	seq    schema.Seq
 	parts  int
+	row    []byte // nil when it has several parts and is in the engine
 }
 
 func (a *applier) run(ctx context.Context) error {
@@ -144,12 +149,16 @@ func (a *applier) group(ctx context.Context, g *schema.Group) error {
 		a.openGroup(g, &t)
 	}
 	a.markDirty(g.Instance, &t)
+	set, err := a.secondaries(g.Instance)
+	if err != nil {
+		return err
+	}
 	for i := first; i < len(g.Records); i++ {
 		r := &g.Records[i]
 		if err := a.cut(ctx, len(r.Key)+len(r.Row), func() { a.putTally(g.Instance, t) }); err != nil {
 			return err
 		}
-		if err := a.record(g.Instance, g.FirstSeq+schema.Seq(i), r, &t); err != nil {
+		if set, err = a.record(g.Instance, g.FirstSeq+schema.Seq(i), r, &t, set); err != nil {
 			return err
 		}
 		a.unit++
@@ -180,10 +189,11 @@ func (a *applier) openGroup(g *schema.Group, t *tally) {
 	a.batch.put(key, appendGroup(a.batch.alloc(groupMax), ref, t.logBytes))
 }
 
-// record takes one change.
-func (a *applier) record(inst schema.Instance, seq schema.Seq, r *schema.Record, t *tally) error {
+// record takes one change. It gives the collection's secondary indexes back,
+// of which the row may make one fail.
+func (a *applier) record(inst schema.Instance, seq schema.Seq, r *schema.Record, t *tally, set *secondaries) (*secondaries, error) {
 	if len(r.Key) > MaxKeyBytes || len(r.Row) > MaxRowBytes {
-		return fmt.Errorf("seq %d: key of %d bytes, row of %d: %w", seq, len(r.Key), len(r.Row), schema.ErrTooLarge)
+		return nil, fmt.Errorf("seq %d: key of %d bytes, row of %d: %w", seq, len(r.Key), len(r.Row), schema.ErrTooLarge)
 	}
 	size := int64(len(r.Key) + len(r.Row))
 	t.nextSeq = seq + 1
@@ -191,12 +201,20 @@ func (a *applier) record(inst schema.Instance, seq schema.Seq, r *schema.Record,
 	if len(r.Key) == 0 {
 		t.rows++
 		t.bytes += size
-		return nil
+		return set, nil
+	}
+	if inst == schema.InstanceCollections {
+		if err := a.define(r); err != nil {
+			return nil, err
+		}
 	}
 	key := appendKey(a.batch.alloc(prefixLen+len(r.Key)), spaceRow, inst, r.Key)
 	old, err := a.rowState(key)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	if set, err = a.reindex(inst, set, r, old); err != nil {
+		return nil, fmt.Errorf("seq %d: %w", seq, err)
 	}
 	if old.exists {
 		t.rows--
@@ -210,13 +228,13 @@ func (a *applier) record(inst schema.Instance, seq schema.Seq, r *schema.Record,
 			a.batch.delete(key)
 		}
 		a.seen[string(key)] = rowState{}
-		return nil
+		return set, nil
 	}
 	t.rows++
 	t.bytes += size
 	parts := a.putRow(inst, key, Row{Seq: seq, TimeMicros: a.c.TimeMicros, Bytes: r.Row})
-	a.seen[string(key)] = rowState{exists: true, length: len(r.Row), seq: seq, parts: parts}
-	return nil
+	a.seen[string(key)] = rowState{exists: true, length: len(r.Row), seq: seq, parts: parts, row: r.Row}
+	return set, nil
 }
 
 // putRow writes a row, a long one in parts, and says in how many.
@@ -251,7 +269,7 @@ func (a *applier) rowState(key []byte) (rowState, error) {
 		return rowState{}, nil
 	}
 	r, err := decodeRow(val)
-	return rowState{exists: true, length: r.length, seq: r.Seq, parts: r.num}, err
+	return rowState{exists: true, length: r.length, seq: r.Seq, parts: r.num, row: r.Bytes}, err
 }
 
 func (a *applier) putTally(inst schema.Instance, t tally) {

@@ -1,11 +1,16 @@
 package kvindex
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/trinedb/trine/schema"
+)
 
 // committed is a commit that ended.
 type committed struct {
 	ts       uint64
 	progress progress
+	defines  []schema.Instance
 	err      error
 }
 
@@ -15,7 +20,8 @@ func (x *Index) commit(b *batch, p progress) chan committed {
 	ts := x.nextTS
 	x.nextTS++
 	done := make(chan committed, 1)
-	x.eng.commit(b, ts, func(err error) { done <- committed{ts, p, err} })
+	defines := b.defines
+	x.eng.commit(b, ts, func(err error) { done <- committed{ts, p, defines, err} })
 	return done
 }
 
@@ -27,6 +33,10 @@ func (x *Index) committed(c committed) error {
 		return x.failed
 	}
 	x.progress = c.progress
+	// Before the overlay forgets what it knows of them.
+	if err := x.redefined(c.defines); err != nil {
+		return err
+	}
 	x.advance(c.ts, c.progress.applied)
 	x.discard()
 	return nil

@@ -209,7 +209,7 @@ func TestDamage(t *testing.T) {
 	}
 	for name, damage := range map[string]func(dir string){
 		"format": func(dir string) {
-			overwrite(filepath.Join(dir, "FORMAT"), func([]byte) []byte { return []byte("2\n") })
+			overwrite(filepath.Join(dir, "FORMAT"), func([]byte) []byte { return []byte("9\n") })
 		},
 		"no format":    func(dir string) { must(t, os.Remove(filepath.Join(dir, "FORMAT"))) },
 		"died opening": func(dir string) { must(t, os.WriteFile(filepath.Join(dir, "OPENING"), []byte("3"), 0o640)) },

@@ -1,6 +1,7 @@
 package kvindex
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -70,6 +71,16 @@ func (d *decoder) uint32() uint32 {
 		return 0
 	}
 	return uint32(v)
+}
+
+// bytes is a length and as many bytes, in memory of their own.
+func (d *decoder) bytes(most int) []byte {
+	n := d.int()
+	if n > most {
+		d.bad = true
+		return nil
+	}
+	return bytes.Clone(d.take(n))
 }
 
 func (d *decoder) position() schema.Position {

@@ -57,6 +57,9 @@ func (x *Index) setDropped(inst schema.Instance, dropped bool) {
 		delete(m, inst)
 	}
 	x.dropped.Store(&m)
+	x.mu.Lock()
+	x.sets.Remove(inst)
+	x.mu.Unlock()
 }
 
 // reclaimBatch is how many keys go in one transaction: little enough that
@@ -106,32 +109,55 @@ func (r *reclaimer) run(ctx context.Context) {
 				return
 			}
 			if err != nil {
-				r.x.opts.Logger.Error("index: reclaim a dropped collection", "instance", inst, "error", err)
-				if sleep(ctx, reclaimRetry) != nil {
+				if r.failed(ctx, err, "instance", inst) != nil {
 					return
 				}
-				r.wakeUp()
+				break
+			}
+		}
+		for _, ref := range r.x.queued(spaceSweep) {
+			err := r.secondary(ctx, ref)
+			if ctx.Err() != nil {
+				return
+			}
+			if err != nil {
+				if r.failed(ctx, err, "instance", ref.inst, "index", ref.id) != nil {
+					return
+				}
 				break
 			}
 		}
 	}
 }
 
+// failed tells of a failure, and pauses.
+func (r *reclaimer) failed(ctx context.Context, err error, what ...any) error {
+	r.x.opts.Logger.Error("index: reclaim what was dropped", append(what, "error", err)...)
+	if err := sleep(ctx, reclaimRetry); err != nil {
+		return err
+	}
+	r.wakeUp()
+	return nil
+}
+
+// secondary deletes the entries of one secondary index, and then its place in
+// the queue.
+func (r *reclaimer) secondary(ctx context.Context, ref secondaryRef) error {
+	if err := r.all(ctx, secondaryKey(spaceEntry, ref.inst, ref.id)); err != nil {
+		return err
+	}
+	b := new(batch)
+	b.delete(secondaryKey(spaceSweep, ref.inst, ref.id))
+	r.x.writing.Lock()
+	defer r.x.writing.Unlock()
+	return r.x.commitNow(b)
+}
+
 // collection deletes all keys of one collection, and then its place in the queue.
 func (r *reclaimer) collection(ctx context.Context, inst schema.Instance) error {
 	for _, s := range reclaimed {
-		// Each step goes on where the last one ended: starting over would walk
-		// over all that is deleted already.
-		for from := instanceKey(s, inst); from != nil; {
-			n, last, err := r.step(s, inst, from)
-			if err != nil {
-				return err
-			}
-			from = last
-			pause := time.Duration(n) * time.Second / time.Duration(r.x.opts.ReclaimPerSecond)
-			if err := sleep(ctx, pause); err != nil {
-				return err
-			}
+		if err := r.all(ctx, instanceKey(s, inst)); err != nil {
+			return err
 		}
 	}
 	x := r.x
@@ -150,15 +176,32 @@ func (r *reclaimer) collection(ctx context.Context, inst schema.Instance) error 
 	return nil
 }
 
+// all deletes the keys with a prefix, step by step. Each goes on where the last
+// one ended: starting over would walk over all that is deleted already.
+func (r *reclaimer) all(ctx context.Context, prefix []byte) error {
+	for from := prefix; from != nil; {
+		n, last, err := r.step(prefix, from)
+		if err != nil {
+			return err
+		}
+		from = last
+		pause := time.Duration(n) * time.Second / time.Duration(r.x.opts.ReclaimPerSecond)
+		if err := sleep(ctx, pause); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // step deletes up to reclaimBatch keys from a key on. It says how many, and the
 // last of them when there may be more.
-func (r *reclaimer) step(s space, inst schema.Instance, from []byte) (n int, last []byte, err error) {
+func (r *reclaimer) step(prefix, from []byte) (n int, last []byte, err error) {
 	x := r.x
 	if err := x.checkSpace(reclaimPercent); err != nil {
 		return 0, nil, err
 	}
 	b := new(batch)
-	c := x.eng.iterate(latest, instanceKey(s, inst), false)
+	c := x.eng.iterate(latest, prefix, false)
 	for c.seek(from); c.valid() && len(b.ops) < reclaimBatch; c.next() {
 		b.delete(append(b.alloc(len(c.key())), c.key()...))
 	}

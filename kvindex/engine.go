@@ -1,6 +1,10 @@
 package kvindex
 
-import "io"
+import (
+	"io"
+
+	"github.com/trinedb/trine/schema"
+)
 
 // engine is the ordered key-value store under the index. It keeps versions:
 // every batch has a timestamp above those of all batches before it, and a
@@ -57,6 +61,8 @@ type batch struct {
 	ops   []batchOp
 	bytes int
 	arena []byte
+	// defines are the collections whose secondary indexes the batch changes.
+	defines []schema.Instance
 }
 
 type batchOp struct {
@@ -96,5 +102,5 @@ func (b *batch) alloc(n int) []byte {
 // reset empties b for another commit; the engine must be done with it.
 func (b *batch) reset() {
 	clear(b.ops)
-	b.ops, b.bytes, b.arena = b.ops[:0], 0, b.arena[:0]
+	b.ops, b.bytes, b.arena, b.defines = b.ops[:0], 0, b.arena[:0], nil
 }

@@ -1,6 +1,7 @@
 package kvindex
 
 import (
+	"reflect"
 	"testing"
 	"time"
 
@@ -22,7 +23,7 @@ func (x *Index) AwaitReclaim(t testing.TB) {
 
 // CountKeys counts the keys in the engine that belong to a collection.
 func (x *Index) CountKeys(inst schema.Instance) (n int) {
-	for s := spaceStats; s <= spaceGroup; s++ {
+	for s := spaceStats; s <= spaceEntry; s++ {
 		if s == spaceAnswer {
 			continue
 		}
@@ -63,6 +64,17 @@ func CheckDecoders(t testing.TB, val []byte) {
 			t.Errorf("group %x: %v", val, err)
 		}
 	}
+	if s, err := decodeSecondaries(val); err == nil {
+		if again, err := decodeSecondaries(appendSecondaries(nil, s)); err != nil || !reflect.DeepEqual(again.list, s.list) {
+			t.Errorf("secondaries %x: %v", val, err)
+		}
+	}
+	if fields, key, null, err := splitEntry([]byte("fields and key"), val); err == nil {
+		e := entry{fields: len(fields), null: null}
+		if again, _, _, err := splitEntry([]byte("fields and key"), e.value(nil)); err != nil || len(again) != len(fields) || len(key) == 0 {
+			t.Errorf("entry %x: %v", val, err)
+		}
+	}
 	if a, at, err := decodeAnswer(schema.DedupKey{1}, val); err == nil {
 		if again, b, err := decodeAnswer(schema.DedupKey{1}, appendAnswer(nil, a, at)); err != nil || again != a || b != at {
 			t.Errorf("answer %x: %v", val, err)
@@ -89,6 +101,17 @@ func Golden() map[string][]byte {
 		"key reclaim":  instanceKey(spaceReclaim, 16),
 		"key row":      appendKey(nil, spaceRow, 16, []byte("key")),
 		"key stats":    instanceKey(spaceStats, 16),
+
+		"key secondaries": instanceKey(spaceSecondaries, 16),
+		"key build":       secondaryKey(spaceBuild, 16, 7),
+		"key sweep":       secondaryKey(spaceSweep, 16, 7),
+		"key entry":       appendEntryKey(nil, 16, 7, []byte("\x01city\x00\x01key")),
+		"entry":           (&entry{fields: 7}).value(nil),
+		"entry with null": (&entry{fields: 1, null: true}).value(nil),
+		"secondaries": appendSecondaries(nil, newSecondaries([]secondary{
+			{id: 1, name: "by_city", fields: []int{2, 3}, state: SecondaryReady, rows: 300},
+			{id: 7, name: "by_n", fields: []int{300}, unique: true, state: SecondaryBuilding, rows: 500, note: []byte("key")},
+		})),
 		"answer":       appendAnswer(nil, answer, 1_700_000_000_000_000),
 		"group":        appendGroup(nil, group, 1000),
 		"location":     appendLocation(nil, Location{File: 3, Row: 70_000}),
@@ -137,4 +160,44 @@ func (x *Index) Versions(inst schema.Instance) (n int) {
 		n++
 	}
 	return n
+}
+
+// AwaitBuilds waits until no secondary index is being built, or to be swept.
+func (x *Index) AwaitBuilds(t testing.TB) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); len(x.queued(spaceBuild))+len(x.queued(spaceSweep)) > 0; {
+		if time.Now().After(deadline) {
+			t.Fatal("builds do not end")
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// SetBuildBatch makes steps of builds smaller. It comes before Build.
+func (x *Index) SetBuildBatch(rows int) { x.build.batch = rows }
+
+// BreakEntry makes one entry of an index wrong, or deletes it.
+func (x *Index) BreakEntry(t testing.TB, inst schema.Instance, id schema.IndexID, gone bool) {
+	t.Helper()
+	c := x.eng.iterate(latest, secondaryKey(spaceEntry, inst, id), false)
+	c.seek(secondaryKey(spaceEntry, inst, id))
+	key := append([]byte(nil), c.key()...)
+	val, err := c.value()
+	if err != nil {
+		t.Fatal(err)
+	}
+	val = append([]byte(nil), val...)
+	c.close()
+	b := new(batch)
+	if gone {
+		b.delete(key)
+	} else {
+		key[len(key)-1] ^= 1
+		b.put(key, val)
+	}
+	x.writing.Lock()
+	defer x.writing.Unlock()
+	if err := x.commitNow(b); err != nil {
+		t.Fatal(err)
+	}
 }

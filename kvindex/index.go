@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/tidwall/btree"
 
 	"github.com/trinedb/trine/schema"
@@ -41,14 +42,24 @@ type Index struct {
 
 	dropped atomic.Pointer[map[schema.Instance]struct{}] // whose keys are not reclaimed yet
 	reclaim *reclaimer
+
+	sets      *lru.Cache[schema.Instance, *secondaries] // as committed; changed under mu
+	guarded   map[secondaryRef]struct{}                 // unique ones that may have been ready; under mu
+	unindexed atomic.Pointer[error]                     // why staged rows have no entries
+	build     *builder
 }
+
+// cachedSecondaries is of how many collections it is remembered which secondary
+// indexes they have, most often none.
+const cachedSecondaries = 10_000
 
 // view is a consistent state: the overlay through durable over the engine as
 // of ts. The engine then holds every chunk at or below applied, and of those
 // between applied and durable any part, which the overlay hides.
 type view struct {
-	tree    *btree.BTreeG[*version] // never written to
-	durable *stagedChunk            // a pivot for lookups at the durable position
+	tree    *btree.BTreeG[*version]     // never written to
+	entries *btree.BTreeG[*stagedEntry] // never written to
+	durable *stagedChunk                // a pivot for lookups at the durable position
 	applied schema.Position
 	ts      uint64
 }
@@ -69,9 +80,13 @@ func Open(o Options) (*Index, error) {
 	x := &Index{
 		opts: o, eng: eng, lock: lock,
 		nextTS: eng.last() + 1, overlay: newOverlay(),
-		pinned: make(map[uint64]int), moved: make(chan struct{}),
+		pinned: make(map[uint64]int), moved: make(chan struct{}), guarded: make(map[secondaryRef]struct{}),
 	}
 	x.gate.init()
+	x.build = newBuilder(x)
+	if x.sets, err = lru.New[schema.Instance, *secondaries](cachedSecondaries); err != nil {
+		return nil, errors.Join(fmt.Errorf("open index %s: %w", o.Dir, err), eng.Close(), lock.release())
+	}
 	if err := x.load(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open index %s: %w", o.Dir, err), eng.Close(), lock.release())
 	}
@@ -97,9 +112,13 @@ func (x *Index) load() error {
 	}
 	c.close()
 	x.dropped.Store(&dropped)
+	if err := x.guardBuilds(); err != nil {
+		return err
+	}
 
 	x.view.Store(&view{
 		tree:    x.overlay.tree.IsoCopy(),
+		entries: x.overlay.entries.IsoCopy(),
 		durable: &stagedChunk{pos: x.progress.applied},
 		applied: x.progress.applied,
 		ts:      x.nextTS - 1,
@@ -113,6 +132,7 @@ func (x *Index) load() error {
 func (x *Index) Close(ctx context.Context) error {
 	drained := x.gate.shut()
 	x.reclaim.stop()
+	x.build.stop()
 	select {
 	case <-drained:
 	case <-ctx.Done():
@@ -120,6 +140,7 @@ func (x *Index) Close(ctx context.Context) error {
 	}
 	return x.gate.finish(func() error {
 		x.reclaim.wait()
+		x.build.wait()
 		err := errors.Join(x.eng.Close(), x.lock.release())
 		if err != nil {
 			return fmt.Errorf("close index %s: %w", x.opts.Dir, err)

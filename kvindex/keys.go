@@ -10,20 +10,24 @@ import (
 type space byte
 
 const (
-	spaceMeta     space = 0x01
-	spaceStats    space = 0x02
-	spaceDirty    space = 0x03
-	spaceAnswer   space = 0x04
-	spaceDropped  space = 0x05
-	spaceReclaim  space = 0x06
-	spaceRow      space = 0x10
-	spacePart     space = 0x11
-	spaceLocation space = 0x12
-	spaceGroup    space = 0x13
+	spaceMeta        space = 0x01
+	spaceStats       space = 0x02
+	spaceDirty       space = 0x03
+	spaceAnswer      space = 0x04
+	spaceDropped     space = 0x05
+	spaceReclaim     space = 0x06
+	spaceSecondaries space = 0x07
+	spaceBuild       space = 0x08
+	spaceSweep       space = 0x09
+	spaceRow         space = 0x10
+	spacePart        space = 0x11
+	spaceLocation    space = 0x12
+	spaceGroup       space = 0x13
+	spaceEntry       space = 0x20
 )
 
 // reclaimed are the spaces in which a dropped collection can have many keys.
-var reclaimed = [...]space{spaceRow, spacePart, spaceLocation, spaceGroup}
+var reclaimed = [...]space{spaceRow, spacePart, spaceLocation, spaceGroup, spaceEntry, spaceBuild, spaceSweep, spaceSecondaries}
 
 var positionKey = []byte{byte(spaceMeta), 'p'}
 
@@ -60,6 +64,28 @@ func appendPartKey(dst []byte, inst schema.Instance, seq schema.Seq, part int) [
 }
 
 const partKeyLen = prefixLen + 8 + 2
+
+// secondaryKey is a key in spaceBuild or spaceSweep, or the prefix of an
+// index's entries.
+func secondaryKey(s space, inst schema.Instance, id schema.IndexID) []byte {
+	return appendSecondaryKey(make([]byte, 0, entryPrefixLen), s, inst, id)
+}
+
+func appendSecondaryKey(dst []byte, s space, inst schema.Instance, id schema.IndexID) []byte {
+	return binary.BigEndian.AppendUint32(appendPrefix(dst, s, inst), uint32(id))
+}
+
+// appendEntryKey is the key of an entry: fields and primary key.
+func appendEntryKey(dst []byte, inst schema.Instance, id schema.IndexID, entry []byte) []byte {
+	return append(appendSecondaryKey(dst, spaceEntry, inst, id), entry...)
+}
+
+const entryPrefixLen = prefixLen + 4
+
+// secondaryOf reads the index number of such a key.
+func secondaryOf(key []byte) schema.IndexID {
+	return schema.IndexID(binary.BigEndian.Uint32(key[prefixLen:entryPrefixLen]))
+}
 
 func answerKey(k schema.DedupKey) []byte {
 	return append([]byte{byte(spaceAnswer)}, k[:]...)

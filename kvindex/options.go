@@ -25,6 +25,12 @@ type Options struct {
 	// ReclaimPerSecond bounds how many keys of dropped collections are deleted
 	// in a second. Default 50,000.
 	ReclaimPerSecond int
+	// Catalog tells of schemas and secondary indexes. Default none: then there
+	// are no secondary indexes.
+	Catalog Catalog
+	// BuildPerSecond bounds how many rows the builds of secondary indexes read in
+	// a second. Default 50,000.
+	BuildPerSecond int
 	// BootID identifies this boot of the machine: when it is another than at
 	// the last Open, memory-mapped files may have been torn by a power failure.
 	// Default: the kernel's.
@@ -42,6 +48,7 @@ const (
 	defaultMemTableBytes    = 32 << 20
 	defaultMinFreeBytes     = 512 << 20
 	defaultReclaimPerSecond = 50_000
+	defaultBuildPerSecond   = 50_000
 )
 
 // Validate reports what is wrong with o.
@@ -53,6 +60,8 @@ func (o Options) Validate() error {
 		return fmt.Errorf("index options: MemTableBytes %d: %w: 16 MiB to 1 GiB", o.MemTableBytes, schema.ErrInvalid)
 	case o.ReclaimPerSecond < 0:
 		return fmt.Errorf("index options: ReclaimPerSecond %d: %w: not below 0", o.ReclaimPerSecond, schema.ErrInvalid)
+	case o.BuildPerSecond < 0:
+		return fmt.Errorf("index options: BuildPerSecond %d: %w: not below 0", o.BuildPerSecond, schema.ErrInvalid)
 	}
 	return nil
 }
@@ -66,6 +75,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.ReclaimPerSecond == 0 {
 		o.ReclaimPerSecond = defaultReclaimPerSecond
+	}
+	if o.BuildPerSecond == 0 {
+		o.BuildPerSecond = defaultBuildPerSecond
 	}
 	if o.BootID == "" {
 		o.BootID = kernelBootID()

@@ -14,8 +14,10 @@ import (
 // chunks that are not applied wholly (published). It is guarded by Index.mu;
 // readers use the immutable snapshots of a view instead.
 type overlay struct {
-	tree   *btree.BTreeG[*version]
-	chunks []*stagedChunk // in order of position
+	tree    *btree.BTreeG[*version]
+	entries *btree.BTreeG[*stagedEntry]              // of the versions in tree
+	defined map[schema.Instance][]definedSecondaries // by the chunks; the newest last
+	chunks  []*stagedChunk                           // in order of position
 }
 
 // stagedChunk is what the overlay has of one chunk.
@@ -23,6 +25,8 @@ type stagedChunk struct {
 	pos        schema.Position
 	timeMicros int64 // set before a view shows the chunk
 	versions   []*version
+	entries    []*stagedEntry
+	defined    []schema.Instance // whose secondary indexes it changes
 }
 
 // version is a row as one chunk leaves it. Of several changes of a key in a
@@ -56,7 +60,12 @@ func lessVersion(a, b *version) bool {
 var newest = &stagedChunk{pos: schema.Position{Generation: ^uint32(0), Chunk: ^uint64(0)}}
 
 func newOverlay() overlay {
-	return overlay{tree: btree.NewBTreeGOptions(lessVersion, btree.Options{NoLocks: true})}
+	o := btree.Options{NoLocks: true}
+	return overlay{
+		tree:    btree.NewBTreeGOptions(lessVersion, o),
+		entries: btree.NewBTreeGOptions(lessEntry, o),
+		defined: make(map[schema.Instance][]definedSecondaries),
+	}
 }
 
 // stageStep is how many versions go in or out under one hold of the lock, so
@@ -79,27 +88,32 @@ func (o *overlay) chunk(pos schema.Position) *stagedChunk {
 	return c
 }
 
-// stage adds the keyed records of groups to c, releasing mu now and then.
-func (o *overlay) stage(mu *sync.Mutex, c *stagedChunk, groups []schema.Group) {
-	n := 0
-	for _, g := range groups {
-		for i := range g.Records {
-			r := &g.Records[i]
-			if len(r.Key) == 0 {
-				continue
+// stage adds the keyed records of g to c, with the entries that they have in
+// secondary indexes, releasing mu now and then.
+func (o *overlay) stage(mu *sync.Mutex, c *stagedChunk, g *schema.Group, entries [][]*stagedEntry) {
+	for i := range g.Records {
+		r := &g.Records[i]
+		if len(r.Key) == 0 {
+			continue
+		}
+		v := &version{inst: g.Instance, key: r.Key, chunk: c, seq: g.FirstSeq + schema.Seq(i), row: r.Row}
+		if r.Op == schema.OpDelete {
+			v.row, v.gone = nil, true
+		}
+		// A replaced version stays listed in c; removing it twice is harmless.
+		if _, replaced := o.tree.Set(v); !replaced {
+			c.versions = append(c.versions, v)
+		}
+		if entries != nil {
+			for _, e := range entries[i] {
+				e.chunk, e.version = c, v
+				o.entries.Set(e)
+				c.entries = append(c.entries, e)
 			}
-			v := &version{inst: g.Instance, key: r.Key, chunk: c, seq: g.FirstSeq + schema.Seq(i), row: r.Row}
-			if r.Op == schema.OpDelete {
-				v.row, v.gone = nil, true
-			}
-			// A replaced version stays listed in c; removing it twice is harmless.
-			if _, replaced := o.tree.Set(v); !replaced {
-				c.versions = append(c.versions, v)
-			}
-			if n++; n%stageStep == 0 {
-				mu.Unlock()
-				mu.Lock()
-			}
+		}
+		if (i+1)%stageStep == 0 {
+			mu.Unlock()
+			mu.Lock()
 		}
 	}
 }
@@ -113,7 +127,17 @@ func (o *overlay) remove(mu *sync.Mutex, c *stagedChunk) {
 			mu.Lock()
 		}
 	}
-	c.versions = nil // a view that still shows one version keeps c alive
+	for i, e := range c.entries {
+		o.entries.Delete(e)
+		if (i+1)%stageStep == 0 {
+			mu.Unlock()
+			mu.Lock()
+		}
+	}
+	for _, inst := range c.defined {
+		o.undefine(inst, c)
+	}
+	c.versions, c.entries, c.defined = nil, nil, nil // a view that still shows one version keeps c alive
 }
 
 // takeThrough forgets the chunks at or below pos and returns them.

@@ -135,15 +135,22 @@ func (m *merged) take() (key []byte, row Row, ok bool, err error) {
 		}
 	}
 	m.passing = true
-	val, err := m.engine.value()
+	row, err = m.x.cursorRow(m.engine, m.view.ts, m.inst)
+	return ekey, row, err == nil, err
+}
+
+// cursorRow reads the row that a cursor as of ts stands on. It is good until the
+// cursor moves.
+func (x *Index) cursorRow(c cursor, ts uint64, inst schema.Instance) (Row, error) {
+	val, err := c.value()
 	if err != nil {
-		return nil, Row{}, false, corrupt("read row", err)
+		return Row{}, corrupt("read row", err)
 	}
 	r, err := decodeRow(val)
 	if err == nil && r.num > 0 {
-		r.Row, err = m.x.join(m.view.ts, m.inst, r)
+		r.Row, err = x.join(ts, inst, r)
 	}
-	return ekey, r.Row, err == nil, err
+	return r.Row, err
 }
 
 // pass moves on from what take gave.

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	formatVersion = "1\n"
+	formatVersion = "2\n"
 	shardDir      = "00"
 	// maxOpenings is how often an Open may die before the directory is taken
 	// for damaged: Badger ends the process on some damage.

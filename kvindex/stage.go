@@ -7,8 +7,24 @@ import "github.com/trinedb/trine/schema"
 // bytes, which must not change. Only keyed records are staged.
 func (x *Index) Stage(pos schema.Position, groups []schema.Group) {
 	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.overlay.stage(&x.mu, x.overlay.chunk(pos), groups)
+	c := x.overlay.chunk(pos)
+	x.mu.Unlock()
+	x.stage(c, groups)
+}
+
+// stage adds groups to a chunk, in the order in which they were sequenced:
+// definitions count for what comes after.
+func (x *Index) stage(c *stagedChunk, groups []schema.Group) {
+	for i := range groups {
+		g := &groups[i]
+		if g.Instance == schema.InstanceCollections {
+			x.stageDefinitions(c, g)
+		}
+		entries := x.stagedEntries(g)
+		x.mu.Lock()
+		x.overlay.stage(&x.mu, c, g, entries)
+		x.mu.Unlock()
+	}
 }
 
 // Publish shows a chunk that is durable now, and all before it, to every
@@ -16,17 +32,21 @@ func (x *Index) Stage(pos schema.Position, groups []schema.Group) {
 // chunk that is applied, does nothing.
 func (x *Index) Publish(c *schema.Chunk) {
 	x.mu.Lock()
-	defer x.mu.Unlock()
 	if c.Position.Compare(x.view.Load().durable.pos) <= 0 {
+		x.mu.Unlock()
 		return
 	}
 	staged := x.overlay.chunk(c.Position)
-	if len(staged.versions) == 0 {
-		x.overlay.stage(&x.mu, staged, c.Groups)
+	unstaged := len(staged.versions) == 0
+	x.mu.Unlock()
+	if unstaged {
+		x.stage(staged, c.Groups)
 	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	staged.timeMicros = c.TimeMicros
 	v := *x.view.Load()
-	v.tree = x.overlay.tree.IsoCopy()
+	v.tree, v.entries = x.overlay.tree.IsoCopy(), x.overlay.entries.IsoCopy()
 	v.durable = &stagedChunk{pos: c.Position}
 	x.view.Store(&v)
 }
@@ -71,7 +91,7 @@ func (x *Index) advance(ts uint64, applied schema.Position) {
 	}
 	if evicted > 0 {
 		v := *x.view.Load()
-		v.tree = x.overlay.tree.IsoCopy()
+		v.tree, v.entries = x.overlay.tree.IsoCopy(), x.overlay.entries.IsoCopy()
 		x.view.Store(&v)
 	}
 }

@@ -1,0 +1,339 @@
+package kvindex
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/trinedb/trine/schema"
+)
+
+// secondaryRef names one secondary index.
+type secondaryRef struct {
+	inst schema.Instance
+	id   schema.IndexID
+}
+
+// Rows of one transaction of a build: few enough that Apply, which waits for
+// it, does not notice.
+const buildBatch = 500
+
+// buildRetry is the pause after a failure, as a full disk.
+const buildRetry = 10 * time.Second
+
+// builder makes secondary indexes of collections that have rows, one after the
+// other, at a bounded rate.
+type builder struct {
+	x       *Index
+	barrier func(context.Context) error
+	batch   int // rows of a step
+	wake    chan struct{}
+	cancel  context.CancelFunc // nil before Build; under mu
+	done    sync.WaitGroup
+}
+
+func newBuilder(x *Index) *builder {
+	return &builder{x: x, batch: buildBatch, wake: make(chan struct{}, 1)}
+}
+
+// Build starts to build secondary indexes in the background, once the index is
+// up to the log's end. barrier returns when each batch that was being decided
+// when it was called has been published or refused. It is called once.
+func (x *Index) Build(barrier func(context.Context) error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	b := x.build
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	b.barrier, b.cancel = barrier, cancel
+	b.done.Go(func() { b.run(ctx) })
+	b.wakeUp()
+}
+
+func (b *builder) stop() {
+	b.x.mu.Lock()
+	defer b.x.mu.Unlock()
+	if b.cancel != nil {
+		b.cancel()
+	}
+}
+
+func (b *builder) wait() { b.done.Wait() }
+
+func (b *builder) wakeUp() {
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (b *builder) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-b.wake:
+		}
+		for _, ref := range b.x.queued(spaceBuild) {
+			err := b.secondary(ctx, ref)
+			if ctx.Err() != nil || errors.Is(err, schema.ErrClosed) {
+				return
+			}
+			if err != nil {
+				b.x.opts.Logger.Error("index: build a secondary index", "instance", ref.inst, "index", ref.id, "error", err)
+				if sleep(ctx, buildRetry) != nil {
+					return
+				}
+				b.wakeUp()
+			}
+		}
+	}
+}
+
+// queued are the indexes with a key in spaceBuild or spaceSweep.
+func (x *Index) queued(s space) (refs []secondaryRef) {
+	c := x.eng.iterate(latest, []byte{byte(s)}, false)
+	defer c.close()
+	for c.seek([]byte{byte(s)}); c.valid(); c.next() {
+		if key := c.key(); len(key) == entryPrefixLen {
+			refs = append(refs, secondaryRef{instanceOf(key), secondaryOf(key)})
+		}
+	}
+	return refs
+}
+
+// secondary builds one index until it is ready, failed, or gone.
+func (b *builder) secondary(ctx context.Context, ref secondaryRef) error {
+	for {
+		state, rows, err := b.step(ref)
+		if err != nil {
+			return err
+		}
+		switch state {
+		case SecondaryBuilding:
+		case SecondaryBuilt:
+			return b.prove(ctx, ref)
+		default:
+			return nil
+		}
+		if err := sleep(ctx, time.Duration(rows)*time.Second/time.Duration(b.x.opts.BuildPerSecond)); err != nil {
+			return err
+		}
+	}
+}
+
+// current is an index as committed, or nil once it is gone. x.writing is held.
+func (x *Index) current(ref secondaryRef) (*secondaries, *secondary, error) {
+	if gone, err := x.wasDropped(ref.inst); err != nil || gone {
+		return nil, nil, err
+	}
+	set, err := x.stored(ref.inst)
+	if err != nil {
+		return nil, nil, err
+	}
+	return set, set.find(ref.id), nil
+}
+
+// step reads some rows and writes their entries. While it holds x.writing
+// nothing comes between the two.
+func (b *builder) step(ref secondaryRef) (state SecondaryState, rows int, err error) {
+	x := b.x
+	if err := x.gate.enter(); err != nil {
+		return 0, 0, err
+	}
+	defer x.gate.leave()
+	if err := x.checkSpace(applyPercent); err != nil {
+		return 0, 0, err
+	}
+	x.writing.Lock()
+	defer x.writing.Unlock()
+	set, s, err := x.current(ref)
+	if err != nil || s == nil {
+		return 0, 0, err
+	}
+	if s.state != SecondaryBuilding {
+		return s.state, 0, nil
+	}
+	out := new(batch)
+	next, rows, err := b.rows(ref.inst, set, s, out)
+	if err != nil {
+		return 0, 0, err
+	}
+	if now := next.find(ref.id); now.state == SecondaryReady {
+		out.delete(secondaryKey(spaceBuild, ref.inst, ref.id))
+	}
+	out.putSecondaries(ref.inst, next)
+	return next.find(ref.id).state, rows, x.commitNow(out)
+}
+
+// rows adds the entries of the next rows to a batch, and gives the indexes as
+// they are after it.
+func (b *builder) rows(inst schema.Instance, set *secondaries, s *secondary, out *batch) (*secondaries, int, error) {
+	x := b.x
+	only := newSecondaries([]secondary{*s}) // a layout of its fields alone
+	r := entryReader{catalog: x.opts.Catalog}
+	c := x.eng.iterate(latest, instanceKey(spaceRow, inst), false)
+	defer c.close()
+	from := appendKey(nil, spaceRow, inst, s.note)
+	if len(s.note) > 0 {
+		from = append(from, 0) // the next key there can be
+	}
+	n, last := 0, s.note
+	for c.seek(from); c.valid() && n < b.batch && out.bytes < x.opts.batchBytes()/2; c.next() {
+		key := c.key()[prefixLen:]
+		row, err := x.cursorRow(c, latest, inst)
+		if err != nil {
+			return nil, 0, err
+		}
+		entries, err := r.read(only, key, row.Bytes)
+		if err != nil {
+			return nil, 0, err
+		}
+		if e := entries[0]; e.tooLong {
+			return out.failSecondary(inst, set, s.id, tooLongReason(x.keyText(inst, key), e.fields)), n, nil
+		}
+		out.putEntry(inst, &entries[0])
+		n, last = n+1, append([]byte(nil), key...)
+	}
+	ended := !c.valid()
+	return set.with(s.id, func(s *secondary) {
+		s.rows, s.note = s.rows+int64(n), last
+		switch {
+		case !ended:
+		case s.unique:
+			s.state, s.note = SecondaryBuilt, nil
+		default:
+			s.state, s.note = SecondaryReady, nil
+		}
+	}), n, nil
+}
+
+// prove walks a unique index that is whole, and makes it ready or failed.
+func (b *builder) prove(ctx context.Context, ref secondaryRef) error {
+	x := b.x
+	// Batches that were decided while the index was not whole come first.
+	if b.barrier != nil {
+		if err := b.barrier(ctx); err != nil {
+			return fmt.Errorf("wait for batches under way: %w", err)
+		}
+	}
+	if err := x.Wait(ctx, x.view.Load().durable.pos); err != nil {
+		return err
+	}
+	reason, err := x.collision(ctx, ref)
+	if err != nil {
+		return err
+	}
+	x.writing.Lock()
+	defer x.writing.Unlock()
+	set, s, err := x.current(ref)
+	if err != nil || s == nil || s.state != SecondaryBuilt {
+		return err
+	}
+	out := new(batch)
+	if reason != "" {
+		set = out.failSecondary(ref.inst, set, ref.id, reason)
+	} else {
+		out.delete(secondaryKey(spaceBuild, ref.inst, ref.id))
+		set = set.with(ref.id, func(s *secondary) { s.state = SecondaryReady })
+	}
+	out.putSecondaries(ref.inst, set)
+	return x.commitNow(out)
+}
+
+// collision names two rows with the same entry in a unique index, or is "".
+func (x *Index) collision(ctx context.Context, ref secondaryRef) (string, error) {
+	if err := x.gate.enter(); err != nil {
+		return "", err
+	}
+	defer x.gate.leave()
+	v := x.pin()
+	defer x.unpin(v)
+	prefix := secondaryKey(spaceEntry, ref.inst, ref.id)
+	c := x.eng.iterate(v.ts, prefix, false)
+	defer c.close()
+	var fields, key []byte
+	n := 0
+	for c.seek(prefix); c.valid(); c.next() {
+		if n++; n%ctxEvery == 0 {
+			if err := x.gate.alive(ctx); err != nil {
+				return "", err
+			}
+		}
+		val, err := c.value()
+		if err != nil {
+			return "", corrupt("read entry", err)
+		}
+		f, k, null, err := splitEntry(c.key()[entryPrefixLen:], val)
+		if err != nil {
+			return "", err
+		}
+		if !null && n > 1 && string(f) == string(fields) {
+			return fmt.Sprintf("the records with keys %s and %s have the same values", x.keyText(ref.inst, key), x.keyText(ref.inst, k)), nil
+		}
+		if fields = append(fields[:0], f...); null {
+			fields = append(fields[:0], 0xff) // no mark: equal to none
+		}
+		key = append(key[:0], k...)
+	}
+	return "", nil
+}
+
+// keyText is a primary key for people.
+func (x *Index) keyText(inst schema.Instance, key []byte) string {
+	row, ok, err := x.engineRow(inst, key)
+	if err != nil || !ok {
+		return fmt.Sprintf("%x", key)
+	}
+	id, err := schema.RowSchemaID(row.Bytes)
+	if err != nil {
+		return fmt.Sprintf("%x", key)
+	}
+	s, err := x.opts.Catalog.Schema(context.Background(), id)
+	if err != nil {
+		return fmt.Sprintf("%x", key)
+	}
+	parts, err := s.DecodeKey(key, nil)
+	if err != nil {
+		return fmt.Sprintf("%x", key)
+	}
+	var text []byte
+	for i, t := range s.KeyTypes() {
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = schema.AppendText(text, t, parts[i])
+	}
+	return string(text)
+}
+
+// guardBuilds is called at Open: a unique index that is being built may have
+// been ready before the index went back.
+func (x *Index) guardBuilds() error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, ref := range x.queued(spaceBuild) {
+		set, err := x.storedLocked(ref.inst)
+		if err != nil {
+			return err
+		}
+		x.guardLocked(ref.inst, set)
+	}
+	return nil
+}
+
+// guardLocked keeps writes from collections whose unique indexes were made
+// before the index had caught up with the log, until those are built.
+func (x *Index) guardLocked(inst schema.Instance, set *secondaries) {
+	maps.DeleteFunc(x.guarded, func(ref secondaryRef, _ struct{}) bool { return ref.inst == inst && set.find(ref.id) == nil })
+	for i := range set.list {
+		s, ref := &set.list[i], secondaryRef{inst, set.list[i].id}
+		if s.unique && s.state == SecondaryBuilding && x.build.cancel == nil {
+			x.guarded[ref] = struct{}{}
+		} else if s.state != SecondaryBuilding {
+			delete(x.guarded, ref)
+		}
+	}
+}

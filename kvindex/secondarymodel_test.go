@@ -1,0 +1,619 @@
+package kvindex_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/trinedb/trine/kvindex"
+	"github.com/trinedb/trine/schema"
+)
+
+// catalog is a kvindex.Catalog of two schemas in one line of evolution, whose
+// definitions are JSON.
+type catalog struct{}
+
+var townFields = []schema.Field{
+	{ID: 1, Name: "id", Type: schema.Type{Kind: schema.KindString}, Required: true},
+	{ID: 2, Name: "city", Type: schema.Type{Kind: schema.KindString}},
+	{ID: 3, Name: "n", Type: schema.Type{Kind: schema.KindInt}},
+}
+
+var towns = map[schema.SchemaID]*schema.Schema{
+	1: {ID: 1, Key: []int{0}, LastFieldID: 3, Fields: townFields},
+	// n is widened, zip is new, and the order is another.
+	2: {ID: 2, Key: []int{1}, LastFieldID: 4, Fields: []schema.Field{
+		{ID: 4, Name: "zip", Type: schema.Type{Kind: schema.KindString}}, townFields[0],
+		{ID: 3, Name: "n", Type: schema.Type{Kind: schema.KindLong}}, townFields[1],
+	}},
+}
+
+func (catalog) Schema(_ context.Context, id schema.SchemaID) (*schema.Schema, error) {
+	if s := towns[id]; s != nil {
+		return s, nil
+	}
+	return nil, schema.ErrNotFound
+}
+
+type defined struct {
+	Instance schema.Instance
+	Indexes  []definedIndex
+}
+
+type definedIndex struct {
+	ID     schema.IndexID
+	Fields []int
+	Unique bool
+}
+
+func (catalog) Indexes(r schema.Record) (schema.Instance, []schema.IndexSpec, bool, error) {
+	if r.Op == schema.OpDelete || r.Key[0] != 'n' {
+		return 0, nil, false, nil
+	}
+	var d defined
+	err := json.Unmarshal(r.Row, &d)
+	var list []schema.IndexSpec
+	for _, x := range d.Indexes {
+		list = append(list, schema.IndexSpec{Name: fmt.Sprintf("x%d", x.ID), ID: x.ID, FieldIDs: x.Fields, Unique: x.Unique})
+	}
+	return d.Instance, list, true, err
+}
+
+// definition is the record that gives a collection its indexes.
+func definition(inst schema.Instance, list ...definedIndex) schema.Record {
+	row, _ := json.Marshal(defined{inst, list})
+	return upsert(fmt.Sprintf("n%d", inst), string(row))
+}
+
+// town is a row of either schema.
+type town struct {
+	id        string
+	city, zip *string
+	n         *int64
+	pad       int // makes the row long
+}
+
+func (t town) value(field int) schema.Value {
+	text := func(s *string) schema.Value {
+		if s == nil {
+			return schema.Null
+		}
+		return schema.String(*s)
+	}
+	switch field {
+	case 1:
+		return schema.String(t.id)
+	case 2:
+		return text(t.city)
+	case 4:
+		return text(t.zip)
+	}
+	if t.n == nil {
+		return schema.Null
+	}
+	return schema.Int(*t.n)
+}
+
+func (t town) record(id schema.SchemaID) schema.Record {
+	s := towns[id]
+	var row []schema.Value
+	for _, f := range s.Fields {
+		row = append(row, t.value(f.ID))
+	}
+	return schema.Record{Op: schema.OpUpsert, Key: s.AppendKey(nil, row), Row: s.AppendRow(nil, row)}
+}
+
+// entry is the town's entry in an index by the key format's own encoder.
+func (t town) entry(x definedIndex) (entry string, null bool) {
+	var b []byte
+	all := towns[2]
+	for _, f := range x.Fields {
+		v := t.value(f)
+		null = null || v.IsNull()
+		b = all.AppendIndexParts(b, []int{all.IndexID(f)}, []schema.Value{v})
+	}
+	return string(all.AppendKeyParts(b, []schema.Value{schema.String(t.id)})), null
+}
+
+func (t town) fields(x definedIndex) (string, bool) {
+	entry, null := t.entry(x)
+	key := towns[2].AppendKeyParts(nil, []schema.Value{schema.String(t.id)})
+	return entry[:len(entry)-len(key)], null
+}
+
+// townsim drives the indexes of one collection and a map with the same
+// operations.
+type townsim struct {
+	t     *testing.T
+	rnd   *rand.Rand
+	dir   string
+	x     *kvindex.Index
+	make  *maker
+	names map[schema.SchemaID]bool
+
+	chunks  []*schema.Chunk
+	applied int
+	durable map[string]town // by id
+	indexes []definedIndex  // durable
+	nextID  schema.IndexID
+
+	mu     sync.Mutex // with the builder's barrier
+	moved  *sync.Cond
+	staged *schema.Chunk
+	after  map[string]town // the rows once staged is durable
+	then   []definedIndex
+
+	ends    map[string]int // how indexes were found when builds had ended
+	refused int            // records
+	rare    int            // one in so many records takes what may be another's
+}
+
+const townInst = schema.FirstUserInstance
+
+func newTownsim(t *testing.T, seed uint64) *townsim {
+	s := &townsim{t: t, rnd: rand.New(rand.NewPCG(seed, 9)), dir: t.TempDir(), make: newMaker(), durable: map[string]town{}}
+	s.rare = []int{10, 400}[seed%2]
+	s.moved, s.ends = sync.NewCond(&s.mu), map[string]int{}
+	s.open()
+	return s
+}
+
+func (s *townsim) open() {
+	o := testOptions(s.dir)
+	o.Catalog, o.BuildPerSecond = catalog{}, 20_000
+	x, err := kvindex.Open(o)
+	must(s.t, err)
+	s.t.Cleanup(func() { closeIndex(s.t, x) })
+	x.SetBuildBatch(7)
+	s.x = x
+}
+
+// barrier waits for the batch that was decided and is not published.
+func (s *townsim) barrier(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, s.moved.Broadcast)
+	defer stop()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := s.staged; c != nil && s.staged == c; s.moved.Wait() {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return ctx.Err()
+}
+
+func (s *townsim) build() { s.x.Build(s.barrier) }
+
+func pick[T any](r *rand.Rand, from ...T) *T {
+	if i := r.IntN(len(from) + 1); i < len(from) {
+		return &from[i]
+	}
+	return nil
+}
+
+func (s *townsim) town() town {
+	number := s.rnd.IntN(120)
+	t := town{id: fmt.Sprintf("k%d", number), city: pick(s.rnd, "", "a", "a\x00", "ab", "b")}
+	t.zip = pick(s.rnd, "1", "22")
+	if s.rnd.IntN(10) > 0 {
+		if s.rnd.IntN(s.rare) == 0 {
+			number = s.rnd.IntN(120) // perhaps another's
+		}
+		n := int64(number*3+s.rnd.IntN(3)) - 150
+		t.n = &n
+	}
+	if s.rnd.IntN(40) == 0 {
+		long := string(make([]byte, 300<<10)) // in parts
+		if s.indexed(4) {
+			long = long[:100]
+		}
+		t.zip = &long
+	}
+	return t
+}
+
+func (s *townsim) indexed(field int) bool {
+	return slices.ContainsFunc(s.indexes, func(x definedIndex) bool { return slices.Contains(x.Fields, field) })
+}
+
+// stage sequences a batch, without the records that a unique index refuses.
+func (s *townsim) stage() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.staged != nil {
+		return
+	}
+	s.after, s.then = maps.Clone(s.durable), s.indexes
+	records := map[schema.Instance][]schema.Record{}
+	if s.rnd.IntN(6) == 0 {
+		s.redefine(records)
+	}
+	n := s.rnd.IntN(12)
+	if s.rnd.IntN(20) == 0 {
+		n = 700 // several transactions
+	}
+	var batch []town
+	var gone []string
+	seen := map[string]bool{}
+	for range n {
+		t := s.town()
+		switch {
+		case seen[t.id]:
+		case s.rnd.IntN(4) == 0:
+			gone = append(gone, t.id)
+		default:
+			batch = append(batch, t)
+		}
+		seen[t.id] = true
+	}
+	batch = s.decide(batch, gone)
+	rs := records[townInst]
+	for _, t := range batch {
+		id := schema.SchemaID(1 + s.rnd.IntN(2))
+		if id == 1 {
+			t.zip = nil // the schema has none
+		}
+		rs = append(rs, t.record(id))
+		s.after[t.id] = t
+	}
+	for _, id := range gone {
+		rs = append(rs, schema.Record{Op: schema.OpDelete, Key: town{id: id}.record(1).Key})
+		delete(s.after, id)
+	}
+	records[townInst] = rs
+	s.staged = s.make.chunkOf(records)
+	s.x.Stage(s.staged.Position, s.staged.Groups)
+}
+
+// decide drops what the index refuses until it refuses nothing, and holds each
+// refusal against the map.
+func (s *townsim) decide(batch []town, gone []string) []town {
+	for {
+		var records []schema.Record
+		for _, t := range batch {
+			records = append(records, t.record(2))
+		}
+		for _, id := range gone {
+			records = append(records, schema.Record{Op: schema.OpDelete, Key: town{id: id}.record(1).Key})
+		}
+		found, err := s.x.Collisions(townInst, records)
+		var unready *kvindex.NotReadyError
+		if errors.As(err, &unready) && unready.Unique { // it may have been ready before the crash
+			return nil
+		}
+		must(s.t, err)
+		rows := maps.Clone(s.durable)
+		for _, id := range gone {
+			delete(rows, id)
+		}
+		for _, t := range batch {
+			rows[t.id] = t
+		}
+		bad := map[int]bool{}
+		for _, c := range found {
+			if bad[c.Record] {
+				s.t.Fatalf("record %d collides twice: %+v", c.Record, found)
+			}
+			bad[c.Record] = true
+			x := s.index(c.Index)
+			mine, null := batch[c.Record].fields(x)
+			parts, err := towns[1].DecodeKey(c.Key, nil)
+			must(s.t, err)
+			other := rows[string(parts[0].Bytes())]
+			if theirs, _ := other.fields(x); null || theirs != mine || other.id == batch[c.Record].id || !x.Unique {
+				s.t.Fatalf("%+v is no collision with %+v in %+v", batch[c.Record], other, x)
+			}
+		}
+		s.missed(rows, batch, bad)
+		if len(found) == 0 {
+			return batch
+		}
+		s.refused += len(found)
+		kept := batch[:0:0]
+		for i, t := range batch {
+			if !bad[i] {
+				kept = append(kept, t)
+			}
+		}
+		batch = kept
+	}
+}
+
+func (s *townsim) index(id schema.IndexID) definedIndex {
+	i := slices.IndexFunc(s.indexes, func(x definedIndex) bool { return x.ID == id })
+	if i < 0 {
+		s.t.Fatalf("no index %d among %+v", id, s.indexes)
+	}
+	return s.indexes[i]
+}
+
+// missed looks for collisions in an index that was ready which were not told.
+func (s *townsim) missed(rows map[string]town, batch []town, told map[int]bool) {
+	list, err := s.x.Secondaries(context.Background(), townInst)
+	must(s.t, err)
+	for _, st := range list {
+		i := slices.IndexFunc(s.indexes, func(x definedIndex) bool { return x.ID == st.ID && x.Unique })
+		if i < 0 || st.State != kvindex.SecondaryReady || slices.IndexFunc(s.then, func(x definedIndex) bool { return x.ID == st.ID }) < 0 {
+			continue
+		}
+		holders := map[string]string{}
+		for _, id := range slices.Sorted(maps.Keys(rows)) {
+			fields, null := rows[id].fields(s.indexes[i])
+			other, dup := holders[fields]
+			if !null && dup {
+				among := func(id string) bool {
+					at := slices.IndexFunc(batch, func(t town) bool { return t.id == id })
+					return at >= 0 && told[at]
+				}
+				if !among(id) && !among(other) {
+					s.t.Fatalf("index %d: %s and %s collide, and neither was told", st.ID, id, other)
+				}
+			}
+			holders[fields] = id
+		}
+	}
+}
+
+var townIndexes = []definedIndex{
+	{Fields: []int{2}}, {Fields: []int{3, 2}}, {Fields: []int{4}}, {Fields: []int{3}, Unique: true}, {Fields: []int{2, 3}, Unique: true},
+}
+
+func (s *townsim) redefine(records map[schema.Instance][]schema.Record) {
+	then := slices.Clone(s.indexes)
+	if len(then) > 0 && s.rnd.IntN(3) == 0 {
+		then = slices.Delete(then, 0, 1)
+	}
+	if s.rnd.IntN(2) == 0 && len(then) < 4 {
+		x := townIndexes[s.rnd.IntN(len(townIndexes))]
+		s.nextID++
+		x.ID = s.nextID
+		then = append(then, x)
+	}
+	s.then = then
+	records[schema.InstanceCollections] = []schema.Record{definition(townInst, then...)}
+}
+
+func (s *townsim) publish() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.staged == nil {
+		return
+	}
+	s.x.Publish(s.staged)
+	s.chunks = append(s.chunks, s.staged)
+	s.durable, s.indexes, s.staged = s.after, s.then, nil
+	s.moved.Broadcast()
+}
+
+func (s *townsim) discard() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.staged == nil {
+		return
+	}
+	s.x.Discard(s.staged.Position)
+	for _, g := range s.staged.Groups {
+		s.make.next[g.Instance] -= schema.Seq(len(g.Records))
+	}
+	s.make.pos.Chunk--
+	s.staged = nil
+	s.moved.Broadcast()
+}
+
+func (s *townsim) apply() {
+	if s.applied == len(s.chunks) {
+		return
+	}
+	c := s.chunks[s.applied]
+	ctx := context.Background()
+	if s.rnd.IntN(2) == 0 {
+		if s.x.Apply(&countdown{Context: ctx, left: s.rnd.IntN(3)}, c) == nil {
+			s.applied++
+			return
+		}
+		s.check()
+		if s.rnd.IntN(6) == 0 {
+			s.crash()
+			return
+		}
+	}
+	must(s.t, s.x.Apply(ctx, c))
+	s.applied++
+}
+
+// crash goes on from what a killed process leaves, or from nothing: then all of
+// the log is applied again before anything is built.
+func (s *townsim) crash() {
+	old, from := s.x, s.dir
+	s.dir = s.t.TempDir()
+	anew := s.rnd.IntN(4) == 0
+	if !anew {
+		copyIndex(s.t, from, s.dir)
+	}
+	closeIndex(s.t, old)
+	s.discardStaged()
+	s.open()
+	if anew {
+		s.applied = 0
+	}
+	for ; s.applied < len(s.chunks); s.applied++ {
+		must(s.t, s.x.Apply(context.Background(), s.chunks[s.applied]))
+	}
+	s.build()
+}
+
+// discardStaged forgets what was sequenced by the process that died.
+func (s *townsim) discardStaged() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.staged != nil {
+		for _, g := range s.staged.Groups {
+			s.make.next[g.Instance] -= schema.Seq(len(g.Records))
+		}
+		s.make.pos.Chunk--
+		s.staged = nil
+		s.moved.Broadcast()
+	}
+}
+
+// check reads by every index, and compares with the map.
+func (s *townsim) check() {
+	for _, x := range s.indexes {
+		var all []string
+		rows := map[string]town{}
+		for _, t := range s.durable {
+			e, _ := t.entry(x)
+			all = append(all, e)
+			rows[e] = t
+		}
+		slices.Sort(all)
+		s.checkIndex(x, all, rows)
+	}
+}
+
+func (s *townsim) checkIndex(x definedIndex, all []string, rows map[string]town) {
+	r := kvindex.KeyRange{Reverse: s.rnd.IntN(2) == 0}
+	bound := func() []byte {
+		e, _ := s.town().entry(x)
+		return []byte(e[:s.rnd.IntN(len(e)+1)])
+	}
+	if s.rnd.IntN(2) == 0 {
+		r.From = bound()
+	}
+	if s.rnd.IntN(2) == 0 {
+		if r.To = bound(); len(r.To) == 0 {
+			r.To = nil
+		}
+	}
+	want := slices.DeleteFunc(slices.Clone(all), func(e string) bool {
+		return e < string(r.From) || r.To != nil && e >= string(r.To)
+	})
+	if r.Reverse {
+		slices.Reverse(want)
+	}
+	var got []string
+	err := s.x.SecondaryRange(s.waiting(), townInst, x.ID, r, func(entry, key []byte, row kvindex.Row) (bool, error) {
+		got = append(got, string(entry))
+		id, err := schema.RowSchemaID(row.Bytes)
+		must(s.t, err)
+		if t, ok := rows[string(entry)]; ok && string(t.record(id).Row) != string(row.Bytes) {
+			s.t.Fatalf("index %d: entry %q has the row of another version", x.ID, entry)
+		}
+		return true, nil
+	})
+	var unready *kvindex.NotReadyError
+	if errors.As(err, &unready) || errors.Is(err, context.Canceled) {
+		return // being built, or not applied
+	}
+	must(s.t, err)
+	if !slices.Equal(got, want) {
+		s.t.Fatalf("index %+v, range %+v: got %d entries, want %d\n%q\n%q", x, r, len(got), len(want), got, want)
+	}
+}
+
+// waiting is a context that does not wait.
+func (s *townsim) waiting() context.Context {
+	if s.applied == len(s.chunks) {
+		return context.Background()
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}
+
+// settle applies all there is, and lets builds end.
+func (s *townsim) settle() {
+	s.publish()
+	for s.applied < len(s.chunks) {
+		s.apply()
+	}
+	s.x.AwaitBuilds(s.t)
+	list, err := s.x.Secondaries(context.Background(), townInst)
+	must(s.t, err)
+	if len(list) != len(s.indexes) {
+		s.t.Fatalf("indexes %+v, want %+v", list, s.indexes)
+	}
+	for _, st := range list {
+		x := s.index(st.ID)
+		s.ends[fmt.Sprint(st.State, x.Unique)]++
+		switch {
+		case st.State == kvindex.SecondaryFailed && st.Reason != "" && (x.Unique || slices.Contains(x.Fields, 4)):
+		case st.State != kvindex.SecondaryReady:
+			s.t.Fatalf("index %+v is %v at the end: %+v", x, st.State, st)
+		case x.Unique:
+			holders := map[string]string{}
+			for id, t := range s.durable {
+				fields, null := t.fields(x)
+				if other, dup := holders[fields]; dup && !null {
+					s.t.Fatalf("index %d is ready, and %s and %s collide", x.ID, id, other)
+				}
+				holders[fields] = id
+			}
+		}
+	}
+	s.check()
+	_, err = s.x.VerifySecondaries(context.Background(), townInst, func(d kvindex.EntryDifference) error {
+		s.t.Errorf("verify: %+v", d)
+		return nil
+	})
+	must(s.t, err)
+}
+
+var townSeeds = flag.Uint64("town-seeds", 6, "seeds of TestSecondaries")
+
+func TestSecondaries(t *testing.T) {
+	var mu sync.Mutex
+	ends, refused := map[string]int{}, 0
+	t.Run("seeds", func(t *testing.T) {
+		for seed := range *townSeeds {
+			t.Run(fmt.Sprint(seed), func(t *testing.T) {
+				t.Parallel()
+				s := newTownsim(t, seed)
+				s.build()
+				s.run(300)
+				mu.Lock()
+				defer mu.Unlock()
+				for end, n := range s.ends {
+					ends[end] += n
+				}
+				refused += s.refused
+			})
+		}
+	})
+	t.Logf("how indexes ended: %v; %d records refused", ends, refused)
+	if ends["ready false"] == 0 || ends["ready true"] == 0 || ends["failed true"] == 0 || refused == 0 {
+		t.Error("the seeds do not test all ends")
+	}
+}
+
+func (s *townsim) run(steps int) {
+	for range steps {
+		switch n := s.rnd.IntN(100); {
+		case n < 30:
+			s.stage()
+		case n < 33:
+			s.discard()
+		case n < 60:
+			s.publish()
+		case n < 80:
+			s.apply()
+		case n < 83:
+			s.crash()
+		case n < 86:
+			s.settle()
+		case n < 90:
+			runtime.Gosched() // a build may go on
+		default:
+			s.check()
+		}
+	}
+	s.settle()
+}
