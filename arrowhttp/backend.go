@@ -87,10 +87,17 @@ type WriteRequest struct {
 	Body           io.Reader   // at most Options.MaxBodyBytes; past it, reads fail with schema.ErrTooLarge
 	IdempotencyKey string      // "" is none; at most MaxIdempotencyKeyBytes
 	IfSeq          *schema.Seq // the collection's next seq must be this, or schema.ErrPrecondition
+	IfRow          *IfRow      // a condition on the row that the one record replaces, or schema.ErrPrecondition
 	Fence          string      // "" is none; else the collection's fencing token, or schema.ErrPrecondition
 	Producer       string      // "" is none; else a batch at or below its last ProducerSeq is not written again
 	ProducerSeq    uint64
 	SkipBad        bool // on_error=skip: write the good records, report the bad
+}
+
+// IfRow demands that a record's key has no row, or one of this seq.
+type IfRow struct {
+	Absent bool
+	Seq    schema.Seq
 }
 
 // WriteResult is what a durable batch was given.
@@ -129,16 +136,27 @@ type CollectionWrite struct {
 }
 
 // Reader reads rows by key. Keys and rows are in package schema's encodings;
-// rows that a callback gets are valid until it returns.
+// rows that a callback gets are valid until it returns. Reads by an index that
+// is not ready fail with schema.ErrUnavailable while it is built and
+// schema.ErrConflict once it failed.
 type Reader interface {
 	// Get reads the latest row of one key.
-	Get(ctx context.Context, c *schema.Collection, key []byte) (row []byte, ok bool, err error)
+	Get(ctx context.Context, c *schema.Collection, key []byte) (row Row, ok bool, err error)
 	// Lookup reads many keys from one state and calls fn for each that exists,
-	// with its place in keys, in any order. An error of fn ends it.
-	Lookup(ctx context.Context, c *schema.Collection, keys [][]byte, fn func(i int, row []byte) error) error
-	// Range visits rows in key order, from one consistent view, until fn
-	// returns false or an error.
-	Range(ctx context.Context, c *schema.Collection, r KeyRange, fn func(key, row []byte) (more bool, err error)) error
+	// with its place in keys, in any order. An error of fn ends it. With an index
+	// a key is all of its fields, and of several rows one is read.
+	Lookup(ctx context.Context, c *schema.Collection, by *schema.IndexSpec, keys [][]byte, fn func(i int, row Row) error) error
+	// Range visits rows in key order, or by an index in the order of its fields
+	// and then of the key, from one consistent view, until fn returns false or an
+	// error. at is what r's bounds are of.
+	Range(ctx context.Context, c *schema.Collection, by *schema.IndexSpec, r KeyRange, fn func(at []byte, row Row) (more bool, err error)) error
+}
+
+// Row is a version of a row.
+type Row struct {
+	Seq        schema.Seq // of the change that made it
+	TimeMicros int64      // its commit time
+	Bytes      []byte
 }
 
 // KeyRange is a stretch of encoded keys: From inclusive, To exclusive, nil
@@ -208,6 +226,16 @@ type Status struct {
 	Log      StoreStatus
 	Index    StoreStatus
 	Lake     LakeStatus
+	Indexes  []IndexStatus // secondary ones
+}
+
+// IndexStatus is how far a secondary index is.
+type IndexStatus struct {
+	Name     string
+	State    string // building, ready or failed
+	RowsDone int64  // that its build has read
+	Rows     int64  // that there are
+	Reason   string // why it failed
 }
 
 // StoreStatus is how far one store has come and how much it holds.

@@ -64,6 +64,37 @@ type statusView struct {
 	Log      storeView  `json:"log"`
 	Index    storeView  `json:"index"`
 	Lake     lakeView   `json:"lake"`
+
+	Indexes []indexView `json:"indexes"` // secondary ones
+}
+
+type indexView struct {
+	Name     string   `json:"name"`
+	Fields   []string `json:"fields"`
+	Unique   bool     `json:"unique"`
+	State    string   `json:"state"`     // building, ready or failed
+	RowsDone int64    `json:"rows_done"` // that its build has read
+	Rows     int64    `json:"rows"`
+	Reason   string   `json:"reason,omitempty"` // why it failed
+}
+
+// indexViews joins what indexes were declared with how far they are. One whose
+// definition has not come to its store yet is building.
+func indexViews(c *schema.Collection, st Status) []indexView {
+	out := []indexView{}
+	for _, x := range c.Indexes {
+		v := indexView{Name: x.Name, Fields: x.Fields, Unique: x.Unique, State: "building", Rows: st.Rows}
+		for _, s := range st.Indexes {
+			if s.Name == x.Name {
+				v.State, v.RowsDone, v.Rows, v.Reason = s.State, min(s.RowsDone, s.Rows), s.Rows, s.Reason
+			}
+		}
+		if v.State == "ready" {
+			v.RowsDone = v.Rows
+		}
+		out = append(out, v)
+	}
+	return out
 }
 
 type storeView struct {
@@ -105,7 +136,8 @@ func getCollection(q *request) error {
 	return q.object(http.StatusOK, statusView{
 		collectionView: viewOf(c), Rows: st.Rows, NextSeq: st.NextSeq, LastTime: timeText(x.LastMicros), Position: st.Position.String(),
 		Log: st.store(st.Log), Index: st.store(st.Index),
-		Lake: lakeView{st.store(st.Lake.StoreStatus), st.Lake.Location, st.Lake.SnapshotID, st.Lake.Files},
+		Lake:    lakeView{st.store(st.Lake.StoreStatus), st.Lake.Location, st.Lake.SnapshotID, st.Lake.Files},
+		Indexes: indexViews(c, st),
 	})
 }
 

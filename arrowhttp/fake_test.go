@@ -45,6 +45,7 @@ type store struct {
 	scanOpenErr error
 	scanPanic   bool
 	readErr     error
+	indexErr    error
 	logErr      error // after the changes that there are
 	batchRows   int
 	scans       int // under way
@@ -60,6 +61,7 @@ type table struct {
 	c       *schema.Collection
 	changes []schema.Change
 	rows    map[string][]byte
+	last    map[string]int // change of each key
 }
 
 func newStore() *store {
@@ -234,7 +236,20 @@ func (s *store) appendLocked(t *table, op string, row []schema.Value) {
 		ch.Op, ch.Row = schema.OpUpsert, t.c.Schema.AppendRow(nil, row)
 		t.rows[string(ch.Key)] = ch.Row
 	}
+	if t.last == nil {
+		t.last = map[string]int{}
+	}
+	t.last[string(ch.Key)] = len(t.changes)
 	t.changes = append(t.changes, ch)
+}
+
+// fill writes rows with ids from 0.
+func (s *store) fill(name string, rows int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range rows {
+		s.appendLocked(s.collections[name], "upsert", []schema.Value{schema.Int(int64(i))})
+	}
 }
 
 func (s *store) WriteMany(ctx context.Context, req arrowhttp.WriteManyRequest) (arrowhttp.WriteManyResult, error) {
@@ -261,19 +276,49 @@ func (s *store) WriteMany(ctx context.Context, req arrowhttp.WriteManyRequest) (
 
 type reader struct{ s *store }
 
-func (r reader) Get(_ context.Context, c *schema.Collection, key []byte) ([]byte, bool, error) {
+func (r reader) Get(_ context.Context, c *schema.Collection, key []byte) (arrowhttp.Row, bool, error) {
 	r.s.mu.Lock()
 	defer r.s.mu.Unlock()
-	row, ok := r.s.collections[c.String()].rows[string(key)]
-	return row, ok, r.s.readErr
+	t := r.s.collections[c.String()]
+	row, ok := t.rows[string(key)]
+	return t.row(key, row), ok, r.s.readErr
 }
 
-func (r reader) Lookup(ctx context.Context, c *schema.Collection, keys [][]byte, fn func(int, []byte) error) error {
-	for i := len(keys) - 1; i >= 0; i-- { // any order
-		row, ok, err := r.Get(ctx, c, keys[i])
-		if err == nil && ok {
-			err = fn(i, row)
+// row is a row with the seq and time of the last change of its key.
+func (t *table) row(key, bytes []byte) arrowhttp.Row {
+	row := arrowhttp.Row{Bytes: bytes}
+	if at, ok := t.last[string(key)]; ok {
+		row.Seq, row.TimeMicros = t.changes[at].Seq, t.changes[at].TimeMicros
+	}
+	return row
+}
+
+// entries are the rows by their entries in an index.
+func (t *table) entries(by *schema.IndexSpec) map[string]string {
+	entries := map[string]string{}
+	for key, row := range t.rows {
+		if by == nil {
+			entries[key] = key
+			continue
 		}
+		values, err := schema.NewRowDecoder(t.c.Schema, t.c.Schema).Decode(row, nil)
+		if err != nil {
+			panic(err)
+		}
+		var fields []int
+		for _, id := range by.FieldIDs {
+			fields = append(fields, t.c.Schema.IndexID(id))
+		}
+		entries[string(t.c.Schema.AppendIndexFields(nil, fields, values))+key] = key
+	}
+	return entries
+}
+
+func (r reader) Lookup(ctx context.Context, c *schema.Collection, by *schema.IndexSpec, keys [][]byte, fn func(int, arrowhttp.Row) error) error {
+	for i := len(keys) - 1; i >= 0; i-- { // any order
+		err := r.Range(ctx, c, by, arrowhttp.KeyRange{From: keys[i], To: schema.PrefixEnd(keys[i])}, func(_ []byte, row arrowhttp.Row) (bool, error) {
+			return false, fn(i, row)
+		})
 		if err != nil {
 			return err
 		}
@@ -281,12 +326,16 @@ func (r reader) Lookup(ctx context.Context, c *schema.Collection, keys [][]byte,
 	return nil
 }
 
-func (r reader) Range(_ context.Context, c *schema.Collection, kr arrowhttp.KeyRange, fn func(key, row []byte) (bool, error)) error {
+func (r reader) Range(_ context.Context, c *schema.Collection, by *schema.IndexSpec, kr arrowhttp.KeyRange, fn func(at []byte, row arrowhttp.Row) (bool, error)) error {
 	r.s.mu.Lock()
 	defer r.s.mu.Unlock()
-	rows := r.s.collections[c.String()].rows
+	t := r.s.collections[c.String()]
+	if r.s.indexErr != nil && by != nil {
+		return r.s.indexErr
+	}
+	entries := t.entries(by)
 	var keys []string
-	for k := range rows {
+	for k := range entries {
 		if k >= string(kr.From) && (kr.To == nil || k < string(kr.To)) {
 			keys = append(keys, k)
 		}
@@ -296,7 +345,7 @@ func (r reader) Range(_ context.Context, c *schema.Collection, kr arrowhttp.KeyR
 		slices.Reverse(keys)
 	}
 	for _, k := range keys {
-		if more, err := fn([]byte(k), rows[k]); err != nil || !more {
+		if more, err := fn([]byte(k), t.row([]byte(entries[k]), t.rows[entries[k]])); err != nil || !more {
 			return err
 		}
 	}
@@ -472,7 +521,9 @@ func (s *store) Describe(_ context.Context, c *schema.Collection) (arrowhttp.Sta
 	next := schema.Seq(len(t.changes))
 	return arrowhttp.Status{Rows: int64(len(t.rows)), NextSeq: next, Position: s.pos,
 		Log: arrowhttp.StoreStatus{NextSeq: next, Bytes: 10}, Index: arrowhttp.StoreStatus{NextSeq: next, Bytes: 20},
-		Lake: arrowhttp.LakeStatus{StoreStatus: arrowhttp.StoreStatus{LagMicros: 2_000_000}, Location: "file:///lake/x"}}, nil
+		Lake: arrowhttp.LakeStatus{StoreStatus: arrowhttp.StoreStatus{LagMicros: 2_000_000}, Location: "file:///lake/x"},
+		Indexes: []arrowhttp.IndexStatus{{Name: "one_delay", State: "failed", RowsDone: 2, Rows: 3, Reason: "two rows"},
+			{Name: "by_name", State: "ready", Rows: 3}}}, nil
 }
 
 func (s *store) Current(string) schema.Position {
@@ -560,7 +611,8 @@ func newRig(t *testing.T, change ...func(*arrowhttp.Options)) *rig {
 	}
 	apply(`{tenant: acme, collection: airports, key: [state, iata], fields: [
 		{name: state, type: string, required: true}, {name: iata, type: string, required: true},
-		{name: name, type: string}, {name: delay, type: long}, {name: tags, type: {type: list, element: string}}]}`)
+		{name: name, type: string}, {name: delay, type: long}, {name: tags, type: {type: list, element: string}}],
+		indexes: [{name: by_name, fields: [name]}, {name: one_delay, fields: [delay], unique: true}]}`)
 	apply(`{tenant: acme, collection: events, fields: [{name: id, type: long, required: true}, {name: note, type: string}]}`)
 	r.put("acme", "airports", `{"state":"WA","iata":"SEA","name":"Seattle","delay":10,"tags":["a","b"]}
 {"state":"WA","iata":"P/X","name":"a, \"b\"","delay":null,"tags":null}

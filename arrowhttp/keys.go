@@ -2,8 +2,6 @@ package arrowhttp
 
 import (
 	"bytes"
-	"encoding/base64"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -20,34 +18,85 @@ func keyed(c *schema.Collection) error {
 	return nil
 }
 
-// keyNames lists the key's fields for a message.
-func keyNames(s *schema.Schema) string {
-	names := make([]string, len(s.Key))
-	for i, field := range s.Key {
-		names[i] = s.Fields[field].Name
+// keyShape is what the keys of a read consist of: the primary key's fields, or
+// those of a secondary index, which may be null, and in bounds of a range after
+// them the primary key's.
+type keyShape struct {
+	schema *schema.Schema
+	index  *schema.IndexSpec // nil: the primary key
+	whole  []int             // places of the fields of a whole key
+	rest   []int             // and of those that a bound may name beside
+}
+
+// shapeOf is the shape of keys of c, by an index or else by the primary key.
+func shapeOf(c *schema.Collection, by *schema.IndexSpec) (*keyShape, error) {
+	if err := keyed(c); err != nil {
+		return nil, err
+	}
+	k := &keyShape{schema: c.Schema, index: by, whole: c.Schema.Key}
+	if by == nil {
+		return k, nil
+	}
+	k.whole, k.rest = nil, c.Schema.Key
+	for _, id := range by.FieldIDs {
+		k.whole = append(k.whole, c.Schema.IndexID(id))
+	}
+	return k, nil
+}
+
+// what names the shape in a message.
+func (k *keyShape) what() string {
+	if k.index == nil {
+		return "the key"
+	}
+	return "index " + k.index.Name
+}
+
+// names lists the fields of a whole key for a message.
+func (k *keyShape) names() string {
+	names := make([]string, len(k.whole))
+	for i, field := range k.whole {
+		names[i] = k.schema.Fields[field].Name
 	}
 	return strings.Join(names, ", ")
 }
 
-// keyFromPath encodes a full key given as text, part by part.
-func keyFromPath(s *schema.Schema, texts []string) ([]byte, error) {
-	if len(texts) != len(s.Key) {
-		return nil, invalid("the path has %d key parts, the key has %d: %s; write a / inside a part as %%2F", len(texts), len(s.Key), keyNames(s))
+// field is the field of a part.
+func (k *keyShape) field(part int) *schema.Field {
+	if part < len(k.whole) {
+		return &k.schema.Fields[k.whole[part]]
+	}
+	return &k.schema.Fields[k.rest[part-len(k.whole)]]
+}
+
+// encode gives the bytes of leading parts.
+func (k *keyShape) encode(parts []schema.Value) []byte {
+	if k.index == nil {
+		return k.schema.AppendKeyParts(nil, parts)
+	}
+	n := min(len(parts), len(k.whole))
+	return k.schema.AppendKeyParts(k.schema.AppendIndexParts(nil, k.whole, parts[:n]), parts[n:])
+}
+
+// fromPath encodes a whole key given as text, part by part.
+func (k *keyShape) fromPath(texts []string) ([]byte, error) {
+	if len(texts) != len(k.whole) {
+		return nil, invalid("the path has %d key parts, %s has %d: %s; write a / inside a part as %%2F", len(texts), k.what(), len(k.whole), k.names())
 	}
 	parts := make([]schema.Value, len(texts))
-	for i, t := range s.KeyTypes() {
-		v, err := schema.ParseText(t, texts[i])
+	for i, text := range texts {
+		v, err := schema.ParseText(k.field(i).Type, text)
 		if err != nil {
-			return nil, nameField(err, s.Fields[s.Key[i]].Name)
+			return nil, nameField(err, k.field(i).Name)
 		}
 		parts[i] = v
 	}
-	return s.AppendKeyParts(nil, parts), nil
+	return k.encode(parts), nil
 }
 
-// keyFromJSON encodes a key, or with partial its leading parts, given as a
-// JSON array. A single part may stand without its array.
-func keyFromJSON(s *schema.Schema, data []byte, partial bool) ([]byte, error) {
+// fromJSON encodes a key, or with partial its leading parts, given as a JSON
+// array. A single part may stand without its array.
+func (k *keyShape) fromJSON(data []byte, partial bool) ([]byte, error) {
 	data = bytes.TrimSpace(data)
 	var raws []json.RawMessage
 	if len(data) > 0 && data[0] == '[' {
@@ -57,22 +106,26 @@ func keyFromJSON(s *schema.Schema, data []byte, partial bool) ([]byte, error) {
 	} else {
 		raws = []json.RawMessage{data}
 	}
-	if len(raws) > len(s.Key) || len(raws) < len(s.Key) && !partial {
-		return nil, invalid("%d key parts, the key has %d: %s", len(raws), len(s.Key), keyNames(s))
+	most := len(k.whole)
+	if partial {
+		most += len(k.rest)
+	}
+	if len(raws) > most || len(raws) < len(k.whole) && !partial {
+		return nil, invalid("%d key parts, %s has %d: %s", len(raws), k.what(), len(k.whole), k.names())
 	}
 	parts := make([]schema.Value, len(raws))
-	types := s.KeyTypes()
 	for i, raw := range raws {
-		v, err := rowjson.DecodeValue(types[i], raw)
+		f := k.field(i)
+		v, err := rowjson.DecodeValue(f.Type, raw)
 		if err != nil {
-			return nil, nameField(err, s.Fields[s.Key[i]].Name)
+			return nil, nameField(err, f.Name)
 		}
-		if v.IsNull() {
-			return nil, &schema.FieldError{Field: s.Fields[s.Key[i]].Name, Value: "null", Rule: "a key part is never null"}
+		if v.IsNull() && (k.index == nil || i >= len(k.whole)) {
+			return nil, &schema.FieldError{Field: f.Name, Value: "null", Rule: "a key part is never null"}
 		}
 		parts[i] = v
 	}
-	return s.AppendKeyParts(nil, parts), nil
+	return k.encode(parts), nil
 }
 
 // nameField puts a field's name on an error about its value.
@@ -84,39 +137,4 @@ func nameField(err error, name string) error {
 		return &named
 	}
 	return err
-}
-
-// A paging token is the last key of a page, for one collection and direction:
-//
-//	version(1) flags(1) instance(8, big endian) key(…)   in base64url
-//
-// It is not a secret: it holds a key that its reader was shown.
-const (
-	tokenVersion = 1
-	tokenReverse = 1 << 0
-	tokenHeader  = 10
-)
-
-func pageToken(c *schema.Collection, reverse bool, key []byte) string {
-	b := make([]byte, tokenHeader, tokenHeader+len(key))
-	b[0] = tokenVersion
-	if reverse {
-		b[1] = tokenReverse
-	}
-	binary.BigEndian.PutUint64(b[2:], uint64(c.Instance))
-	return base64.RawURLEncoding.EncodeToString(append(b, key...))
-}
-
-func parsePageToken(c *schema.Collection, reverse bool, text string) ([]byte, error) {
-	b, err := base64.RawURLEncoding.DecodeString(text)
-	if err != nil || len(b) < tokenHeader || b[0] != tokenVersion || b[1]&^tokenReverse != 0 {
-		return nil, invalid("parameter after: not a token that a page of this collection gave")
-	}
-	if binary.BigEndian.Uint64(b[2:]) != uint64(c.Instance) {
-		return nil, invalid("parameter after: a token of another collection, or of this one before it was dropped")
-	}
-	if (b[1] == tokenReverse) != reverse {
-		return nil, invalid("parameter after: a token of the other direction; keep reverse as it was")
-	}
-	return b[tokenHeader:], nil
 }

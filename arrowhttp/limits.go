@@ -15,6 +15,7 @@ const (
 	DefaultListLimit       = 100       //
 	MaxRangeLimit          = 10_000    // records in a page
 	DefaultRangeLimit      = 1_000     //
+	MaxUnboundedRows       = 100_000   // that a page of a range with where reads without allow_scan
 	MaxIdempotencyKeyBytes = 255       //
 	MaxQueryBytes          = 64 << 10  // of the URL's query, which a where may fill
 	DefaultMaxBodyBytes    = 256 << 20 // of a write, as sent

@@ -90,6 +90,7 @@ var kinds = []kind{
 	{errMediaType, 415, "unsupported_media_type", RetryAfterChange, "Not a media type of this path"},
 	{errBeyondTail, 416, "beyond_tail", RetryAfterChange, "The log has not come so far"},
 	{errHeaderSize, 431, "header_too_large", RetryAfterChange, "The request's header is too large"},
+	{errLongScan, 422, "scan_too_long", RetryAfterChange, "Too many rows would be read for what is asked"},
 	{errNotCaughtUp, 503, "not_caught_up", RetrySame, "The position asked for was not reached in time"},
 
 	{os.ErrDeadlineExceeded, 408, "request_timeout", RetrySame, "The body came too slowly"},
@@ -111,6 +112,7 @@ var (
 	errMediaType     = errors.New("unsupported media type")
 	errBeyondTail    = errors.New("beyond the tail of the log")
 	errHeaderSize    = errors.New("header too large")
+	errLongScan      = errors.New("scan too long")
 	errNotCaughtUp   = errors.New("not caught up")
 )
 

@@ -17,13 +17,15 @@ import (
 
 // Trine's headers.
 const (
-	HeaderPosition = "Trine-Position" // of every write and read answer
-	HeaderAtLeast  = "Trine-At-Least" // a read waits for this position …
-	HeaderWait     = "Trine-Wait"     // … so long: "5s", or seconds
-	HeaderStatus   = "Trine-Status"   // trailer of a stream: complete or error
-	HeaderSnapshot = "Trine-Snapshot" // of a scan: the lake's snapshot
-	HeaderReplayed = "Trine-Replayed" // true: an earlier write's answer, given again
-	HeaderNextSeq  = "Trine-Next-Seq" // of a log: the seq that the next change gets
+	HeaderPosition = "Trine-Position"   // of every write and read answer
+	HeaderAtLeast  = "Trine-At-Least"   // a read waits for this position …
+	HeaderWait     = "Trine-Wait"       // … so long: "5s", or seconds
+	HeaderStatus   = "Trine-Status"     // trailer of a stream: complete or error
+	HeaderSnapshot = "Trine-Snapshot"   // of a scan: the lake's snapshot
+	HeaderRowSeq   = "Trine-Row-Seq"    // of one record: the seq of the change that made it
+	HeaderIfRowSeq = "Trine-If-Row-Seq" // of a write of one record: what that must be, or none
+	HeaderReplayed = "Trine-Replayed"   // true: an earlier write's answer, given again
+	HeaderNextSeq  = "Trine-Next-Seq"   // of a log: the seq that the next change gets
 	// HeaderEstimate is how much log a read of it has before it: changes=N,
 	// exact, bytes=N of keys and rows, about.
 	HeaderEstimate = "Trine-Log-Estimate"
@@ -212,12 +214,24 @@ func (q *request) choice(name string, values ...string) (string, error) {
 	return v, nil
 }
 
-// noIndex refuses a read by secondary index.
-func (q *request) noIndex() error {
-	if q.query.Has("index") {
-		return fmt.Errorf("parameter index: reading by a secondary index is %w yet; read by primary key, or scan with where", schema.ErrUnsupported)
+// by is the secondary index that the parameter index names, or nil.
+func (q *request) by(c *schema.Collection) (*schema.IndexSpec, error) {
+	if !q.query.Has("index") {
+		return nil, nil
 	}
-	return nil
+	name := q.query.Get("index")
+	if x, ok := c.Index(name); ok {
+		return &x, nil
+	}
+	names := make([]string, len(c.Indexes))
+	for i, x := range c.Indexes {
+		names[i] = x.Name
+	}
+	has := "it has none"
+	if len(names) > 0 {
+		has = "it has " + strings.Join(names, ", ")
+	}
+	return nil, fmt.Errorf("parameter index: collection %s has no index %q, %s: %w", c, name, has, schema.ErrNotFound)
 }
 
 // columns reads the parameter of that name: names, separated by commas; a name

@@ -23,9 +23,9 @@ func (s *Server) routes() []*route {
 		{method: post, pattern: "/v1/tenants/{tenant}/write", query: []string{"on_error"}, handle: writeMany},
 
 		{method: get, pattern: basePath + "/records", handle: rangeRecords,
-			query: []string{"prefix", "from", "to", "reverse", "limit", "after", "where", "columns", "index"}},
-		{method: get, pattern: basePath + "/records/{key}", rest: true, query: []string{"columns", "index"}, handle: getRecord},
-		{method: post, pattern: basePath + "/lookup", query: []string{"index"}, handle: lookup},
+			query: []string{"prefix", "from", "to", "reverse", "limit", "after", "where", "columns", "index", "allow_scan"}},
+		{method: get, pattern: basePath + "/records/{key}", rest: true, query: []string{"columns", "index", "limit"}, handle: getRecord},
+		{method: post, pattern: basePath + "/lookup", query: []string{"index", "columns"}, handle: lookup},
 
 		{method: get, pattern: basePath + "/log", handle: getLog,
 			query: []string{"from_seq", "from_time", "tail", "clamp", "to_seq", "until_time", "limit", "limit_bytes", "order", "where", "follow", "heartbeat"}},

@@ -2,6 +2,7 @@ package arrowhttp
 
 import (
 	"context"
+	"slices"
 
 	"github.com/trinedb/trine/schema"
 	"github.com/trinedb/trine/schema/rowjson"
@@ -76,17 +77,21 @@ type rowWriter struct {
 }
 
 // newRowWriter projects s to the named columns, in that order; nil means all.
+// _seq and _time are columns that appendRow knows.
 func newRowWriter(s *schema.Schema, columns []string) (*rowWriter, error) {
 	if columns == nil {
 		return &rowWriter{shape: s}, nil
 	}
+	all := *s
+	all.Fields = append(slices.Clip(s.Fields), schema.Field{Name: schema.SeqColumn, Type: schema.Type{Kind: schema.KindLong}},
+		schema.Field{Name: schema.TimeColumn, Type: schema.Type{Kind: schema.KindTimestamptz}})
 	cols := make([]int, len(columns))
 	for i, name := range columns {
-		if cols[i] = s.Index(name); cols[i] < 0 {
+		if cols[i] = all.Index(name); cols[i] < 0 {
 			return nil, invalid("parameter columns: %q is not a field; the fields are %s", name, fieldNames(s))
 		}
 	}
-	return projectRows(s, cols), nil
+	return projectRows(&all, cols), nil
 }
 
 func projectRows(s *schema.Schema, cols []int) *rowWriter {
@@ -105,6 +110,14 @@ func (w *rowWriter) append(dst []byte, row []schema.Value) []byte {
 		w.row[i] = row[col]
 	}
 	return rowjson.AppendRow(dst, w.shape, w.row)
+}
+
+// appendRow is append of a row with the columns that are not its own.
+func (w *rowWriter) appendRow(dst []byte, row []schema.Value, of Row) []byte {
+	if w.cols != nil {
+		row = append(slices.Clip(row), schema.Int(int64(of.Seq)), schema.Int(of.TimeMicros))
+	}
+	return w.append(dst, row)
 }
 
 // fieldNames lists a schema's fields for a message, cut where it gets long.

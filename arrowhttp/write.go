@@ -68,6 +68,9 @@ func writeRecords(q *request) error {
 	if req.IfSeq, err = q.ifSeq(); err != nil {
 		return err
 	}
+	if req.IfRow, err = q.ifRow(); err != nil {
+		return err
+	}
 	if err := q.guards(&req); err != nil {
 		return err
 	}
@@ -192,6 +195,21 @@ func (q *request) ifSeq() (*schema.Seq, error) {
 	return &seq, nil
 }
 
+func (q *request) ifRow() (*IfRow, error) {
+	text := q.r.Header.Get(HeaderIfRowSeq)
+	switch text {
+	case "":
+		return nil, nil
+	case "none":
+		return &IfRow{Absent: true}, nil
+	}
+	n, err := strconv.ParseUint(text, 10, 63)
+	if err != nil {
+		return nil, invalid("header %s: %q is neither a row's _seq nor none", HeaderIfRowSeq, text)
+	}
+	return &IfRow{Seq: schema.Seq(n)}, nil
+}
+
 // guards reads the headers that hold a writer to the collection's guard.
 func (q *request) guards(req *WriteRequest) error {
 	req.Fence, req.Producer = q.r.Header.Get("Trine-Fence"), q.r.Header.Get("Trine-Producer")
@@ -212,7 +230,7 @@ func (q *request) guards(req *WriteRequest) error {
 // noGuards refuses those headers where they cannot be obeyed: a client that
 // sends one counts on its effect.
 func (q *request) noGuards() error {
-	for _, name := range []string{"Trine-If-Seq", "Trine-Fence", "Trine-Producer", "Trine-Producer-Seq"} {
+	for _, name := range []string{"Trine-If-Seq", HeaderIfRowSeq, "Trine-Fence", "Trine-Producer", "Trine-Producer-Seq"} {
 		if q.r.Header.Get(name) != "" {
 			return invalid("header %s: it is about one collection; write to C/records", name)
 		}

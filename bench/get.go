@@ -129,13 +129,13 @@ func (b *getBench) copyToBadger(ctx context.Context, dir string) (*rawBadger, er
 	}
 	type pair struct{ key, row []byte }
 	var page []pair
-	add := func(key, row []byte) (bool, error) {
-		page = append(page, pair{bytes.Clone(key), bytes.Clone(row)})
+	add := func(key []byte, row arrowhttp.Row) (bool, error) {
+		page = append(page, pair{bytes.Clone(key), bytes.Clone(row.Bytes)})
 		return len(page) < fillBatch, nil
 	}
 	for from, more := []byte(nil), true; more; {
 		page = page[:0]
-		if err := b.rig.backend.Reader.Range(ctx, b.coll, arrowhttp.KeyRange{From: from}, add); err != nil {
+		if err := b.rig.backend.Reader.Range(ctx, b.coll, nil, arrowhttp.KeyRange{From: from}, add); err != nil {
 			return nil, errors.Join(err, raw.close())
 		}
 		if more = len(page) == fillBatch; more {

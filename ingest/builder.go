@@ -44,9 +44,11 @@ type builder struct {
 	records []schema.Record
 	lines   []int32    // of the records
 	given   [][]uint64 // of the records that are patches: bit i is set if field i was given; nil without patches
-	keys    keySet
-	arena   arena
-	scratch []byte
+
+	conditions []condition // on the rows that records replace; may end early
+	keys       keySet
+	arena      arena
+	scratch    []byte
 }
 
 // operation says what op is in the collection, or why it is not offered there.
@@ -94,6 +96,13 @@ func (b *builder) add(line int, op schema.Op, row []schema.Value, present []bool
 	case keyLen > b.limits.o.MaxKeyBytes:
 		b.findings.tooLarge(line, fmt.Sprintf("the key has %d bytes when encoded, at most %d are kept", keyLen, b.limits.o.MaxKeyBytes))
 		return b.findings.refused()
+	}
+	if op != schema.OpDelete {
+		if wrong := indexTooLong(b.collection, b.schema, row); wrong != nil {
+			wrong.Line = line
+			b.findings.tell(wrong)
+			return b.findings.refused()
+		}
 	}
 	if b.schema.Keyed() {
 		if place, found := b.keys.put(b.records, key); found {

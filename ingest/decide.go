@@ -3,13 +3,15 @@ package ingest
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/trinedb/trine/schema"
 )
 
 // decision settles, once a batch's place in the log is known, what depends on
-// the rows before it: an insert must not meet its key, a patch must, and
-// becomes the whole row.
+// the rows before it: an insert must not meet its key, a patch must, and becomes
+// the whole row; a condition on a row must hold; and no record may take what
+// another row has in a unique index.
 type decision struct {
 	w        *Writer
 	builders []*builder // as the batch's groups
@@ -17,24 +19,20 @@ type decision struct {
 	decoding *findings // what was found before
 	// What the last call found.
 	errs    schema.FieldErrors
-	kind    error
+	kind    error // of what was found first
 	skipped int
 }
 
 func newDecision(w *Writer, builders []*builder, f *findings) *decision {
-	return &decision{w: w, builders: builders, skip: f.skip, decoding: f}
+	return &decision{w: w, builders: builders, decoding: f}
 }
 
-// decide is the Batch's Decide, or nil when the batch needs none.
+// decide is the Batch's Decide, or nil when the batch needs none. Which indexes
+// are unique is known only then, so that all that have keys need one.
 func (d *decision) decide() func([]Group) ([]Group, error) {
 	for _, b := range d.builders {
-		if !b.schema.Keyed() {
-			continue
-		}
-		for i := range b.records {
-			if op := b.records[i].Op; op == schema.OpInsert || op == schema.OpUpdate {
-				return d.run
-			}
+		if b.schema.Keyed() {
+			return d.run
 		}
 	}
 	return nil
@@ -42,7 +40,7 @@ func (d *decision) decide() func([]Group) ([]Group, error) {
 
 // run may be called more than once, each time from the start.
 func (d *decision) run(groups []Group) ([]Group, error) {
-	d.errs, d.kind, d.skipped = nil, nil, 0
+	d.errs, d.kind, d.skipped, d.skip = nil, nil, 0, d.decoding.skip
 	out := make([]Group, 0, len(groups))
 	for _, g := range groups {
 		b := d.builder(g.Instance)
@@ -73,40 +71,42 @@ func (d *decision) builder(instance schema.Instance) *builder {
 	panic(fmt.Sprintf("ingest: the log asks to decide on instance %d, which the batch does not have", instance))
 }
 
-// group settles the records of one collection, into a slice of its own.
+// group settles the records of one collection, into a slice of its own unless
+// they stay as they are.
 func (d *decision) group(b *builder, g Group) ([]schema.Record, error) {
-	out := make([]schema.Record, 0, len(g.Records))
-	var p *patcher
-	for i, rec := range g.Records {
-		if rec.Op != schema.OpInsert && rec.Op != schema.OpUpdate {
-			out = append(out, rec)
-			continue
-		}
-		cur, exists, err := d.w.o.Index.GetSequenced(g.Instance, rec.Key)
-		if err != nil {
+	records, places := g.Records, []int(nil)
+	if b.conditional() {
+		var err error
+		if records, places, err = d.settle(b, g); err != nil {
 			return nil, err
 		}
-		var wrong *schema.FieldError
-		switch {
-		case rec.Op == schema.OpInsert && exists:
-			d.kind = first(d.kind, schema.ErrConflict)
-			wrong = &schema.FieldError{Field: b.keyNames(), Value: b.keyTextOf(rec.Key), Rule: "there is a record with this key already: use upsert to replace it"}
-		case rec.Op == schema.OpInsert:
-		case !exists:
-			d.kind = first(d.kind, schema.ErrNotFound)
-			wrong = &schema.FieldError{Field: b.keyNames(), Value: b.keyTextOf(rec.Key), Rule: "there is no record with this key to patch: use upsert to make it"}
-		default:
-			if p == nil {
-				if p, err = newPatcher(d.w, b); err != nil {
-					return nil, err
-				}
-			}
-			if rec.Row, wrong, err = p.apply(cur, rec.Row, b.given[i]); err != nil {
-				return nil, err
-			}
+		if len(d.errs) > 0 && !d.skip {
+			return nil, nil
+		}
+	}
+	return d.unique(b, g.Instance, records, places)
+}
+
+// conditional reports whether a record depends on the row with its key.
+func (b *builder) conditional() bool {
+	return len(b.conditions) > 0 || slices.ContainsFunc(b.records, func(r schema.Record) bool {
+		return r.Op == schema.OpInsert || r.Op == schema.OpUpdate
+	})
+}
+
+// settle looks at the rows that records meet. It gives the records that may go
+// on, and their places.
+func (d *decision) settle(b *builder, g Group) ([]schema.Record, []int, error) {
+	out := make([]schema.Record, 0, len(g.Records))
+	places := make([]int, 0, len(g.Records))
+	var p *patcher
+	for i, rec := range g.Records {
+		wrong, err := d.meet(b, i, g.Instance, &rec, &p)
+		if err != nil {
+			return nil, nil, err
 		}
 		if wrong == nil {
-			out = append(out, rec)
+			out, places = append(out, rec), append(places, i)
 			continue
 		}
 		wrong.Line = int(b.lines[i])
@@ -114,10 +114,45 @@ func (d *decision) group(b *builder, g Group) ([]schema.Record, error) {
 		if len(d.errs) < schema.MaxFieldErrors {
 			d.errs = append(d.errs, wrong)
 		} else if !d.skip {
-			return nil, d.refusal()
+			break
 		}
 	}
-	return out, nil
+	return out, places, nil
+}
+
+// meet holds one record against the row with its key, and makes a patch the
+// whole row. What stands against it comes back as wrong.
+func (d *decision) meet(b *builder, i int, inst schema.Instance, rec *schema.Record, p **patcher) (wrong *schema.FieldError, err error) {
+	cond := b.conditionOn(i)
+	if rec.Op != schema.OpInsert && rec.Op != schema.OpUpdate && !cond.set {
+		return nil, nil
+	}
+	cur, seq, exists, err := d.w.o.Index.GetSequenced(inst, rec.Key)
+	if err != nil {
+		return nil, err
+	}
+	refuse := func(kind error, rule string) *schema.FieldError {
+		d.kind = first(d.kind, kind)
+		return &schema.FieldError{Field: b.keyNames(), Value: b.keyTextOf(rec.Key), Rule: rule}
+	}
+	if rule := cond.check(seq, exists); rule != "" {
+		return refuse(schema.ErrPrecondition, rule), nil
+	}
+	switch {
+	case rec.Op == schema.OpInsert && exists:
+		return refuse(schema.ErrConflict, "there is a record with this key already: use upsert to replace it"), nil
+	case rec.Op != schema.OpUpdate:
+		return nil, nil
+	case !exists:
+		return refuse(schema.ErrNotFound, "there is no record with this key to patch: use upsert to make it"), nil
+	}
+	if *p == nil {
+		if *p, err = newPatcher(d.w, b); err != nil {
+			return nil, err
+		}
+	}
+	rec.Row, wrong, err = (*p).apply(cur, rec.Row, b.given[i])
+	return wrong, err
 }
 
 // refusal is the error of the batch.
@@ -157,14 +192,9 @@ type patcher struct {
 }
 
 func newPatcher(w *Writer, b *builder) (*patcher, error) {
-	ctx := context.Background() // the log calls, not a client
-	now, err := w.o.Registry.Get(ctx, b.collection.Tenant, b.collection.Name)
+	to, err := newest(w, b)
 	if err != nil {
 		return nil, err
-	}
-	to := b.schema
-	if now.Instance == b.collection.Instance {
-		to = now.Schema // the collection may have evolved since the patch was read
 	}
 	p := &patcher{w: w, b: b, to: to, decoders: make(map[schema.SchemaID]*schema.RowDecoder)}
 	p.from = schema.NewRowDecoder(b.schema, to)
@@ -194,6 +224,9 @@ func (p *patcher) apply(cur, patch []byte, given []uint64) (row []byte, wrong *s
 		}
 	}
 	if wrong := p.to.CheckRow(p.row); wrong != nil {
+		return nil, wrong, nil
+	}
+	if wrong := indexTooLong(p.b.collection, p.to, p.row); wrong != nil {
 		return nil, wrong, nil
 	}
 	row = p.to.AppendRow(nil, p.row)

@@ -160,7 +160,7 @@ type producer struct {
 
 // guardOf reads a collection's guard as of the batch being sequenced.
 func (w *Writer) guardOf(inst schema.Instance) (guard, error) {
-	row, ok, err := w.o.Index.GetSequenced(schema.InstanceGuards, schema.GuardKey(inst))
+	row, _, ok, err := w.o.Index.GetSequenced(schema.InstanceGuards, schema.GuardKey(inst))
 	if err != nil || !ok {
 		return guard{}, err
 	}

@@ -71,6 +71,9 @@ func (w *Writer) Write(ctx context.Context, r Request) (Result, error) {
 	}); err != nil {
 		return Result{}, err
 	}
+	if err := b.requireRow(r.IfRow); err != nil {
+		return Result{}, err
+	}
 	batch := Batch{Groups: []Group{{Instance: c.Instance, Records: b.records}}}
 	if r.IdempotencyKey != "" {
 		batch.Dedup = dedupKey(r.Tenant, r.Collection, c.Instance, r.IdempotencyKey)

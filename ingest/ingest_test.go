@@ -24,6 +24,8 @@ type store struct {
 	appends     int
 	last        []ingest.Group
 	inDecide    func() // called before Decide is
+	seqs        map[schema.Instance]map[string]schema.Seq
+	collide     func(schema.Instance, []schema.Record) []schema.Collision
 }
 
 type answer struct {
@@ -65,9 +67,17 @@ func (s *store) Schema(_ context.Context, id schema.SchemaID) (*schema.Schema, e
 	return nil, schema.ErrNotFound
 }
 
-func (s *store) GetSequenced(inst schema.Instance, key []byte) ([]byte, bool, error) {
+func (s *store) GetSequenced(inst schema.Instance, key []byte) ([]byte, schema.Seq, bool, error) {
 	row, ok := s.rows[inst][string(key)]
-	return row, ok, nil
+	return row, s.seqs[inst][string(key)], ok, nil
+}
+
+// Collisions takes the first indexed field of a unique index for all of it.
+func (s *store) Collisions(inst schema.Instance, records []schema.Record) ([]schema.Collision, error) {
+	if s.collide == nil {
+		return nil, nil
+	}
+	return s.collide(inst, records), nil
 }
 
 func (s *store) Append(_ context.Context, b ingest.Batch) (ingest.Ack, error) {
@@ -104,7 +114,14 @@ func (s *store) Append(_ context.Context, b ingest.Batch) (ingest.Ack, error) {
 		}
 		ack.Groups = append(ack.Groups, ingest.AckGroup{Instance: g.Instance, FirstSeq: s.next[g.Instance], Count: len(g.Records)})
 		s.next[g.Instance] += schema.Seq(len(g.Records))
-		for _, r := range g.Records {
+		if s.seqs == nil {
+			s.seqs = make(map[schema.Instance]map[string]schema.Seq)
+		}
+		if s.seqs[g.Instance] == nil {
+			s.seqs[g.Instance] = make(map[string]schema.Seq)
+		}
+		for i, r := range g.Records {
+			s.seqs[g.Instance][string(r.Key)] = ack.Groups[len(ack.Groups)-1].FirstSeq + schema.Seq(i)
 			switch {
 			case r.Op == schema.OpDelete:
 				delete(s.rows[g.Instance], string(r.Key))

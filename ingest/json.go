@@ -22,7 +22,11 @@ type jsonRecords struct {
 }
 
 func newJSONRecords(b *builder) *jsonRecords {
-	return &jsonRecords{b: b, decoder: rowjson.NewDecoder(b.schema)}
+	j := &jsonRecords{b: b, decoder: rowjson.NewDecoder(b.schema)}
+	if b.schema.Keyed() {
+		j.decoder.Beside(ifSeqMember)
+	}
+	return j
 }
 
 // add decodes one record. data is not kept.
@@ -40,7 +44,20 @@ func (j *jsonRecords) add(line int, op schema.Op, data []byte) error {
 	if !ok {
 		return j.b.findings.refused()
 	}
-	return j.b.add(line, op, j.row, present)
+	cond, wrong := parseCondition(j.decoder.BesideValue())
+	if wrong != nil {
+		wrong.Line = line
+		j.b.findings.tell(wrong)
+		return j.b.findings.refused()
+	}
+	before := len(j.b.records)
+	if err := j.b.add(line, op, j.row, present); err != nil {
+		return err
+	}
+	if len(j.b.records) > before { // else it was refused
+		j.b.require(cond)
+	}
+	return nil
 }
 
 // eachLine calls fn for each line of NDJSON that is not blank.

@@ -34,6 +34,9 @@ type Request struct {
 	IdempotencyKey string
 	// IfSeq, if any, must be the collection's next seq.
 	IfSeq *schema.Seq
+	// IfRow, if any, is a condition on the row that the batch's one record
+	// replaces. A record of NDJSON or JSON may have its own, as "_if_seq".
+	IfRow *IfRow
 	// Fence, if any, must be the collection's fencing token, or the batch is
 	// refused with a FenceError.
 	Fence string
@@ -43,6 +46,13 @@ type Request struct {
 	ProducerSeq uint64
 	// SkipBad writes the good records of a batch that has bad ones.
 	SkipBad bool
+}
+
+// IfRow is a condition on the row with a record's key when the batch is
+// sequenced: that there is none, or that Seq is of the change that made it.
+type IfRow struct {
+	Absent bool
+	Seq    schema.Seq
 }
 
 // Result answers a Request whose batch is durable.
@@ -102,9 +112,14 @@ type Registry interface {
 
 // KeyReader reads rows as they are at the point where a batch is sequenced.
 type KeyReader interface {
-	// GetSequenced is the latest row of a key, with all that was sequenced
-	// before, durable or not. The row stays good until Decide returns.
-	GetSequenced(inst schema.Instance, key []byte) (row []byte, ok bool, err error)
+	// GetSequenced is the latest row of a key and its seq, with all that was
+	// sequenced before, durable or not. The row stays good until Decide returns.
+	GetSequenced(inst schema.Instance, key []byte) (row []byte, seq schema.Seq, ok bool, err error)
+	// Collisions finds the records that break a unique index of their collection,
+	// each once, given all that was sequenced before and the batch as a whole.
+	// records have each key once. It fails with schema.ErrUnavailable while it
+	// cannot tell.
+	Collisions(inst schema.Instance, records []schema.Record) ([]schema.Collision, error)
 }
 
 // Appender is the log.

@@ -1,8 +1,10 @@
 package kvindex
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/trinedb/trine/schema"
 )
@@ -37,30 +39,31 @@ func (x *Index) GetRow(ctx context.Context, inst schema.Instance, key []byte) (r
 }
 
 // GetSequenced finds the newest version of a row that was staged, durable or
-// not. It is for the decisions of the log's writer. The row is the caller's.
-func (x *Index) GetSequenced(inst schema.Instance, key []byte) (row []byte, ok bool, err error) {
+// not, and its seq. It is for the decisions of the log's writer. The row is the
+// caller's.
+func (x *Index) GetSequenced(inst schema.Instance, key []byte) (row []byte, seq schema.Seq, ok bool, err error) {
 	if err := x.gate.enter(); err != nil {
-		return nil, false, err
+		return nil, 0, false, err
 	}
 	defer x.gate.leave()
 	if x.isDropped(inst) {
-		return nil, false, nil
+		return nil, 0, false, nil
 	}
 	x.mu.Lock()
 	o, found := lookup(x.overlay.tree, inst, key, newest)
 	x.mu.Unlock()
 	if found {
 		if o.gone {
-			return nil, false, nil
+			return nil, 0, false, nil
 		}
-		return append(make([]byte, 0, len(o.row)), o.row...), true, nil
+		return append(make([]byte, 0, len(o.row)), o.row...), o.seq, true, nil
 	}
 	r, ok, err := x.engineRow(inst, key)
-	return r.Bytes, ok, err
+	return r.Bytes, r.Seq, ok, err
 }
 
-// GetMany looks many keys up as of one state, and calls fn for each of them in
-// order, with a nil row when there is none. The row is fn's until it returns.
+// GetMany looks many keys up as of one state, and calls fn for each of them, in
+// any order, with a nil row when there is none. The row is fn's until it returns.
 // It stops when ctx ends.
 func (x *Index) GetMany(ctx context.Context, inst schema.Instance, keys [][]byte, fn func(i int, row []byte)) error {
 	return x.GetManyRows(ctx, inst, keys, func(i int, r Row, ok bool) {
@@ -81,7 +84,8 @@ func (x *Index) GetManyRows(ctx context.Context, inst schema.Instance, keys [][]
 	defer x.unpin(v)
 	dropped := x.isDropped(inst)
 	var rowKey, buf []byte
-	for i, key := range keys {
+	for _, i := range inOrder(keys) {
+		key := keys[i]
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -172,4 +176,15 @@ func (x *Index) join(ts uint64, inst schema.Instance, r storedRow) (Row, error) 
 		return Row{}, fmt.Errorf("row at seq %d has %d bytes, want %d: %w", r.Seq, len(row.Bytes), r.length, schema.ErrCorrupt)
 	}
 	return row, nil
+}
+
+// inOrder are the places of keys by key: what lies together in a table is read
+// together.
+func inOrder(keys [][]byte) []int {
+	order := make([]int, len(keys))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return bytes.Compare(keys[a], keys[b]) })
+	return order
 }

@@ -25,7 +25,7 @@ func TestRowLife(t *testing.T) {
 	}
 	sequenced := func(key string) string {
 		t.Helper()
-		row, ok, err := x.GetSequenced(inst, []byte(key))
+		row, _, ok, err := x.GetSequenced(inst, []byte(key))
 		must(t, err)
 		if !ok {
 			return "-"

@@ -303,12 +303,12 @@ func (s *townsim) decide(batch []town, gone []string) []town {
 				s.t.Fatalf("record %d collides twice: %+v", c.Record, found)
 			}
 			bad[c.Record] = true
-			x := s.index(c.Index)
+			x := s.named(c.Index)
 			mine, null := batch[c.Record].fields(x)
 			parts, err := towns[1].DecodeKey(c.Key, nil)
 			must(s.t, err)
 			other := rows[string(parts[0].Bytes())]
-			if theirs, _ := other.fields(x); null || theirs != mine || other.id == batch[c.Record].id || !x.Unique {
+			if theirs, _ := other.fields(x); null || theirs != mine || string(c.Fields) != mine || other.id == batch[c.Record].id || !x.Unique {
 				s.t.Fatalf("%+v is no collision with %+v in %+v", batch[c.Record], other, x)
 			}
 		}
@@ -333,6 +333,13 @@ func (s *townsim) index(id schema.IndexID) definedIndex {
 		s.t.Fatalf("no index %d among %+v", id, s.indexes)
 	}
 	return s.indexes[i]
+}
+
+func (s *townsim) named(name string) definedIndex {
+	var id schema.IndexID
+	_, err := fmt.Sscanf(name, "x%d", &id)
+	must(s.t, err)
+	return s.index(id)
 }
 
 // missed looks for collisions in an index that was ready which were not told.

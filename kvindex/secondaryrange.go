@@ -32,29 +32,19 @@ func (x *Index) SecondaryRange(ctx context.Context, inst schema.Instance, id sch
 	defer w.close()
 	var buf []byte
 	n := 0
-	err := w.each(r, func(e found) (bool, error) {
+	return w.each(r, func(e found) (bool, error) {
 		if n++; n%ctxEvery == 0 {
 			if err := x.gate.alive(ctx); err != nil {
 				return false, err
 			}
 		}
-		if e.version != nil {
-			return fn(e.entry, e.key, e.version.value())
-		}
-		row, val, ok, err := x.rowAt(v.ts, buf[:0], inst, appendKey(w.rowKey[:0], spaceRow, inst, e.key))
-		if err == nil && !ok {
-			err = fmt.Errorf("entry %x has no row: %w", e.entry, schema.ErrCorrupt)
-		}
+		row, val, err := w.row(e, buf[:0])
 		if err != nil {
-			return false, err
+			return false, fmt.Errorf("range of instance %d by index %d: %w", inst, id, err)
 		}
 		buf = val
 		return fn(e.entry, e.key, row)
 	})
-	if err != nil {
-		return fmt.Errorf("range of instance %d by index %d: %w", inst, id, err)
-	}
-	return nil
 }
 
 // readable demands that an index can be read. One that is not known may be in
@@ -109,6 +99,20 @@ type entryWalk struct {
 
 func (x *Index) walkEntries(v *view, inst schema.Instance, id schema.IndexID) *entryWalk {
 	return &entryWalk{x: x, view: v, inst: inst, id: id, prefix: secondaryKey(spaceEntry, inst, id)}
+}
+
+// row reads the row of an entry. It is in buf or its successor, which is
+// returned for reuse.
+func (w *entryWalk) row(e found, buf []byte) (Row, []byte, error) {
+	if e.version != nil {
+		return e.version.value(), buf, nil
+	}
+	w.rowKey = appendKey(w.rowKey[:0], spaceRow, w.inst, e.key)
+	row, val, ok, err := w.x.rowAt(w.view.ts, buf, w.inst, w.rowKey)
+	if err == nil && !ok {
+		err = fmt.Errorf("entry %x has no row: %w", e.entry, schema.ErrCorrupt)
+	}
+	return row, val, err
 }
 
 func (w *entryWalk) close() {

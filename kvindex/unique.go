@@ -2,18 +2,9 @@ package kvindex
 
 import (
 	"bytes"
-	"context"
 
 	"github.com/trinedb/trine/schema"
 )
-
-// Collision is a record that would take what another row has in a unique index.
-type Collision struct {
-	Record int            // its place in the batch
-	Index  schema.IndexID //
-	Key    []byte         // of the other row
-	Other  int            // the other's place in the batch, or -1
-}
 
 // Collisions finds the records of a batch that break a unique index of their
 // collection, each once, given all that was sequenced before and the batch as a
@@ -21,7 +12,7 @@ type Collision struct {
 // key once. It is for the decisions of the log's writer. A unique index that may
 // have been ready before the index was lost, and is not yet built anew, makes it
 // fail with a NotReadyError.
-func (x *Index) Collisions(inst schema.Instance, records []schema.Record) ([]Collision, error) {
+func (x *Index) Collisions(inst schema.Instance, records []schema.Record) ([]schema.Collision, error) {
 	if err := x.gate.enter(); err != nil {
 		return nil, err
 	}
@@ -99,11 +90,11 @@ func (u *uniqueCheck) close() {
 	}
 }
 
-func (u *uniqueCheck) run(set *secondaries) ([]Collision, error) {
+func (u *uniqueCheck) run(set *secondaries) ([]schema.Collision, error) {
 	for i := range u.records {
 		u.byKey[string(u.records[i].Key)] = i
 	}
-	var out []Collision
+	var out []schema.Collision
 	for i := range u.records {
 		r := &u.records[i]
 		if r.Op == schema.OpDelete {
@@ -125,7 +116,7 @@ func (u *uniqueCheck) run(set *secondaries) ([]Collision, error) {
 }
 
 // record looks for the first collision of one record.
-func (u *uniqueCheck) record(i int, entries []entry) (Collision, bool, error) {
+func (u *uniqueCheck) record(i int, entries []entry) (schema.Collision, bool, error) {
 	for j := range entries {
 		e := &entries[j]
 		if !e.index.enforced() || e.null || e.tooLong {
@@ -135,18 +126,24 @@ func (u *uniqueCheck) record(i int, entries []entry) (Collision, bool, error) {
 		u.buf = appendSecondaryKey(u.buf[:0], spaceEntry, u.inst, e.index.id)
 		u.buf = append(u.buf, fields...)
 		if other, ok := u.taken[string(u.buf)]; ok {
-			return Collision{Record: i, Index: e.index.id, Key: u.records[other].Key, Other: other}, true, nil
+			return collision(i, e, u.records[other].Key, other), true, nil
 		}
 		holder, held, err := u.holder(e.index.id, fields)
 		if err != nil {
-			return Collision{}, false, err
+			return schema.Collision{}, false, err
 		}
 		if held {
-			return Collision{Record: i, Index: e.index.id, Key: holder, Other: -1}, true, nil
+			return collision(i, e, holder, -1), true, nil
 		}
 		u.taken[string(u.buf)] = i
 	}
-	return Collision{}, false, nil
+	return schema.Collision{}, false, nil
+}
+
+func collision(record int, e *entry, key []byte, other int) schema.Collision {
+	return schema.Collision{
+		Record: record, Index: e.index.name, FieldIDs: e.index.fields, Fields: bytes.Clone(e.key[:e.fields]), Key: key, Other: other,
+	}
 }
 
 // holder is the row outside the batch that has the fields.
@@ -165,18 +162,4 @@ func (u *uniqueCheck) holder(id schema.IndexID, fields []byte) (key []byte, ok b
 		return false, nil
 	})
 	return key, ok, err
-}
-
-// Unique reports whether Collisions has anything to look at in a collection.
-func (x *Index) Unique(_ context.Context, inst schema.Instance) (bool, error) {
-	set, err := x.sequenced(inst)
-	if err != nil {
-		return false, err
-	}
-	for i := range set.list {
-		if set.list[i].unique {
-			return true, nil
-		}
-	}
-	return false, nil
 }

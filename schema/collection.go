@@ -40,6 +40,17 @@ type IndexSpec struct {
 	FieldIDs []int   `json:"-"`
 }
 
+// Collision is a record of a batch that would take what another row has in a
+// unique index.
+type Collision struct {
+	Record   int    // its place in the batch
+	Index    string // the index's name
+	FieldIDs []int  // of the index
+	Fields   []byte // their values, as AppendIndexFields has them
+	Key      []byte // of the other row
+	Other    int    // the other's place in the batch, or -1
+}
+
 // MaxIndexedBytes is how long the indexed fields of a row may be, in the key
 // format: a longer row is refused.
 const MaxIndexedBytes = 4 << 10

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/trinedb/trine/kvindex"
 	"github.com/trinedb/trine/schema"
 )
 
@@ -16,6 +17,7 @@ type Status struct {
 	Log      StoreStatus
 	Index    StoreStatus
 	Lake     LakeStatus
+	Indexes  []kvindex.Secondary
 }
 
 // StoreStatus is how far one store has come and how much it holds.
@@ -49,6 +51,9 @@ func (e *Engine) Describe(ctx context.Context, c *schema.Collection) (Status, er
 		Log:   StoreStatus{NextSeq: stats.NextSeq, Bytes: stats.LogBytes},
 		Index: StoreStatus{NextSeq: stats.NextSeq, Bytes: stats.Bytes},
 		Lake:  LakeStatus{StoreStatus: StoreStatus{NextSeq: stats.LakeSeq}},
+	}
+	if s.Indexes, err = e.index.Secondaries(ctx, c.Instance); err != nil {
+		return Status{}, fmt.Errorf("describe %s: %w", c, err)
 	}
 	if stats.NextSeq > stats.LakeSeq {
 		s.Lake.Lag = max(0, e.opts.Now().Sub(stats.TailSince))

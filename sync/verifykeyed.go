@@ -57,7 +57,25 @@ func (v *verifier) keyed(ctx context.Context) error {
 	if err := v.keyedIndex(ctx, versions, next); err != nil {
 		return err
 	}
+	if err := v.secondaries(ctx); err != nil {
+		return err
+	}
 	return v.counts(ctx, next, v.report.Rows)
+}
+
+// secondaries compares the entries of secondary indexes with the rows of the
+// index, which are compared with the log by themselves.
+func (v *verifier) secondaries(ctx context.Context) error {
+	_, err := v.engine.index.VerifySecondaries(ctx, v.c.Instance, func(d kvindex.EntryDifference) error {
+		row := fmt.Sprintf("%s by %s", v.keyText(d.Key), d.Index)
+		if d.Lacks {
+			v.report.differ("index", row, "an entry", "absent")
+		} else {
+			v.report.differ("index", row, "absent", fmt.Sprintf("entry %x", d.Entry))
+		}
+		return nil
+	})
+	return err
 }
 
 func (v *verifier) foldVersions(ctx context.Context, versions map[keyID]*version, from, to schema.Seq) error {

@@ -73,19 +73,25 @@ func (c collections) Drop(ctx context.Context, tenant, name string) error {
 
 type reads struct{ n *Node }
 
-func (r reads) Get(ctx context.Context, c *schema.Collection, key []byte) ([]byte, bool, error) {
-	return r.n.index.Get(ctx, c.Instance, key)
+func (r reads) Get(ctx context.Context, c *schema.Collection, key []byte) (arrowhttp.Row, bool, error) {
+	row, ok, err := r.n.index.GetRow(ctx, c.Instance, key)
+	return arrowhttp.Row(row), ok, err
 }
 
-func (r reads) Lookup(ctx context.Context, c *schema.Collection, keys [][]byte, fn func(i int, row []byte) error) error {
+func (r reads) Lookup(ctx context.Context, c *schema.Collection, by *schema.IndexSpec, keys [][]byte, fn func(i int, row arrowhttp.Row) error) error {
+	if by != nil {
+		return r.n.index.SecondaryLookup(ctx, c.Instance, by.ID, keys, func(i int, row kvindex.Row) error {
+			return fn(i, arrowhttp.Row(row))
+		})
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var failed error
-	err := r.n.index.GetMany(ctx, c.Instance, keys, func(i int, row []byte) {
-		if failed != nil || row == nil {
+	err := r.n.index.GetManyRows(ctx, c.Instance, keys, func(i int, row kvindex.Row, ok bool) {
+		if failed != nil || !ok {
 			return
 		}
-		if failed = fn(i, row); failed != nil {
+		if failed = fn(i, arrowhttp.Row(row)); failed != nil {
 			cancel()
 		}
 	})
@@ -95,8 +101,15 @@ func (r reads) Lookup(ctx context.Context, c *schema.Collection, keys [][]byte, 
 	return err
 }
 
-func (r reads) Range(ctx context.Context, c *schema.Collection, k arrowhttp.KeyRange, fn func(key, row []byte) (bool, error)) error {
-	return r.n.index.Range(ctx, c.Instance, kvindex.KeyRange(k), fn)
+func (r reads) Range(ctx context.Context, c *schema.Collection, by *schema.IndexSpec, k arrowhttp.KeyRange, fn func(at []byte, row arrowhttp.Row) (bool, error)) error {
+	if by != nil {
+		return r.n.index.SecondaryRange(ctx, c.Instance, by.ID, kvindex.KeyRange(k), func(entry, _ []byte, row kvindex.Row) (bool, error) {
+			return fn(entry, arrowhttp.Row(row))
+		})
+	}
+	return r.n.index.RangeRows(ctx, c.Instance, kvindex.KeyRange(k), func(key []byte, row kvindex.Row) (bool, error) {
+		return fn(key, arrowhttp.Row(row))
+	})
 }
 
 type changes struct{ *sync.Engine }
@@ -134,14 +147,20 @@ func (d describes) Describe(ctx context.Context, c *schema.Collection) (arrowhtt
 	if err != nil {
 		return arrowhttp.Status{}, err
 	}
-	return arrowhttp.Status{
+	out := arrowhttp.Status{
 		Rows: s.Rows, NextSeq: s.NextSeq, Position: s.Position,
 		Log: storeStatus(s.Log), Index: storeStatus(s.Index),
 		Lake: arrowhttp.LakeStatus{
 			StoreStatus: storeStatus(s.Lake.StoreStatus),
 			Location:    s.Lake.Location, SnapshotID: s.Lake.SnapshotID, Files: s.Lake.Files,
 		},
-	}, nil
+	}
+	for _, x := range s.Indexes {
+		out.Indexes = append(out.Indexes, arrowhttp.IndexStatus{
+			Name: x.Name, State: x.State.String(), RowsDone: x.RowsDone, Rows: x.Rows, Reason: x.Reason,
+		})
+	}
+	return out, nil
 }
 
 func storeStatus(s sync.StoreStatus) arrowhttp.StoreStatus {

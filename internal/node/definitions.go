@@ -44,9 +44,17 @@ func (d definitions) Append(ctx context.Context, writes []schema.Instance, decid
 type sequenced struct{ n *Node }
 
 func (s sequenced) Get(inst schema.Instance, key []byte) ([]byte, bool, error) {
-	return s.n.index.GetSequenced(inst, key)
+	row, _, ok, err := s.n.index.GetSequenced(inst, key)
+	return row, ok, err
 }
 
 func (s sequenced) NextSeq(inst schema.Instance) (schema.Seq, error) {
 	return s.n.channel.NextSequenced(inst)
+}
+
+// catalog is the registry as the index sees it.
+type catalog struct{ *registry.Registry }
+
+func (catalog) Indexes(r schema.Record) (schema.Instance, []schema.IndexSpec, bool, error) {
+	return registry.DefinedIndexes(r)
 }

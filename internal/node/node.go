@@ -127,13 +127,25 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if n.stores, err = openStores(ctx, n.opts); err != nil {
 		return err
 	}
+	// It reads by the index, which asks it what rows and definitions say.
+	if n.Registry, err = registry.New(registry.Options{Store: definitions{n}, Now: n.opts.Now}); err != nil {
+		return err
+	}
 	if n.index, err = n.openIndex(); err != nil {
 		return err
 	}
 	if n.channel, err = n.openChannel(ctx); err != nil {
 		return err
 	}
+	n.index.Build(n.decided)
 	return n.openRooms()
+}
+
+// decided returns when each batch that is being decided now is durable or
+// refused: a batch without records is answered then.
+func (n *Node) decided(ctx context.Context) error {
+	_, err := n.channel.Append(ctx, log.Append{})
+	return err
 }
 
 // mustExist refuses a log that lies in a folder which is not there.
@@ -155,7 +167,7 @@ func (n *Node) mustExist() error {
 // of the log.
 func (n *Node) openIndex() (*kvindex.Index, error) {
 	o := kvindex.Options{
-		Dir: filepath.Join(n.opts.Data, "kvindex"), MinFreeBytes: n.opts.MinFreeBytes,
+		Dir: filepath.Join(n.opts.Data, "kvindex"), MinFreeBytes: n.opts.MinFreeBytes, Catalog: catalog{n.Registry},
 		Logger: n.opts.Logger, Now: n.opts.Now,
 	}
 	index, err := kvindex.Open(o)
@@ -205,10 +217,6 @@ func (n *Node) openRooms() (err error) {
 		Objects: n.stores.objects, BaseURI: n.stores.baseURI,
 		Logger: n.opts.Logger, Now: n.opts.Now,
 	})
-	if err != nil {
-		return err
-	}
-	n.Registry, err = registry.New(registry.Options{Store: definitions{n}, Now: n.opts.Now})
 	if err != nil {
 		return err
 	}

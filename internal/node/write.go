@@ -74,7 +74,7 @@ func (w writes) Write(ctx context.Context, r arrowhttp.WriteRequest) (arrowhttp.
 	res, err := w.n.Writer.Write(ctx, ingest.Request{
 		Tenant: r.Tenant, Collection: r.Collection, Op: ingest.Op(r.Op),
 		Format: r.ContentType, Encoding: r.Encoding, Body: r.Body, Size: r.Size,
-		IdempotencyKey: r.IdempotencyKey, IfSeq: r.IfSeq, SkipBad: r.SkipBad,
+		IdempotencyKey: r.IdempotencyKey, IfSeq: r.IfSeq, IfRow: (*ingest.IfRow)(r.IfRow), SkipBad: r.SkipBad,
 		Fence: r.Fence, Producer: r.Producer, ProducerSeq: r.ProducerSeq,
 	})
 	if err != nil {

@@ -36,6 +36,9 @@ type Decoder struct {
 	bad    bool // an error was found in the record
 	ended  bool // it could not be read to its end
 	given  []bool
+
+	beside      string // a member that is no field
+	besideValue []byte // in the record
 }
 
 // NewDecoder makes a Decoder for records of s.
@@ -44,6 +47,14 @@ func NewDecoder(s *schema.Schema) *Decoder {
 	d.root = shapeOf(&schema.Type{Kind: schema.KindStruct, Fields: s.Fields})
 	return d
 }
+
+// Beside makes records have one member that is no field, if they like: it is not
+// decoded, and BesideValue gives it.
+func (d *Decoder) Beside(name string) { d.beside = name }
+
+// BesideValue is that member's value in the last record as it was sent, or nil.
+// It is good as long as the record's bytes are.
+func (d *Decoder) BesideValue() []byte { return d.besideValue }
 
 // Decode reads one record object. The row, one Value per field of the schema,
 // is written over dst, grown as needed, and returned. What is wrong is added
@@ -114,7 +125,7 @@ func DecodeValue(t schema.Type, data []byte) (schema.Value, error) {
 // reset begins another record.
 func (d *Decoder) reset(data []byte, errs *schema.FieldErrors, line int) {
 	d.data, d.errs, d.line = data, errs, line
-	d.bad, d.ended = false, false
+	d.bad, d.ended, d.besideValue = false, false, nil
 	d.text, d.stack, d.path, d.values = d.text[:0], d.stack[:0], d.path[:0], 0
 	d.elems = d.elems[:0]
 	d.buf = *bytes.NewBuffer(data)

@@ -37,6 +37,12 @@ func (d *Decoder) object(s *shape, out []schema.Value, given []bool) error {
 		}
 		name := d.unquote(raw)
 		i := s.find(name, next)
+		if i < 0 && given != nil && d.beside != "" && string(name) == d.beside {
+			if d.besideValue, err = d.tok.ReadValue(); err != nil {
+				return err
+			}
+			continue
+		}
 		if i < 0 {
 			if err := d.skipUnknown(s, string(name)); err != nil {
 				return err
