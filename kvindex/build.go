@@ -197,7 +197,9 @@ func (b *builder) rows(inst schema.Instance, set *secondaries, s *secondary, out
 		out.putEntry(inst, &entries[0])
 		n, last = n+1, append([]byte(nil), key...)
 	}
-	ended := !c.valid()
+	// Who sees that the index is whole may still read as of the transaction
+	// before: the entries are in by then.
+	ended := n == 0 && !c.valid()
 	return set.with(s.id, func(s *secondary) {
 		s.rows, s.note = s.rows+int64(n), last
 		switch {

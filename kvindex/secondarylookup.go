@@ -17,10 +17,10 @@ func (x *Index) SecondaryLookup(ctx context.Context, inst schema.Instance, id sc
 		return err
 	}
 	defer x.gate.leave()
-	if err := x.readable(ctx, inst, id); err != nil {
+	v, err := x.pinReadable(ctx, inst, id)
+	if err != nil {
 		return err
 	}
-	v := x.pin() // after the index was ready
 	defer x.unpin(v)
 	w := x.walkEntries(v, inst, id)
 	defer w.close()

@@ -20,14 +20,14 @@ func (x *Index) SecondaryRange(ctx context.Context, inst schema.Instance, id sch
 		return err
 	}
 	defer x.gate.leave()
-	if err := x.readable(ctx, inst, id); err != nil {
+	v, err := x.pinReadable(ctx, inst, id)
+	if err != nil {
 		return err
 	}
+	defer x.unpin(v)
 	if r.To != nil && bytes.Compare(r.From, r.To) >= 0 {
 		return nil
 	}
-	v := x.pin() // after the index was ready
-	defer x.unpin(v)
 	w := x.walkEntries(v, inst, id)
 	defer w.close()
 	var buf []byte
@@ -45,6 +45,20 @@ func (x *Index) SecondaryRange(ctx context.Context, inst schema.Instance, id sch
 		buf = val
 		return fn(e.entry, e.key, row)
 	})
+}
+
+// pinReadable pins a view in which an index is whole: it is ready before the
+// view is taken, and not being swept after.
+func (x *Index) pinReadable(ctx context.Context, inst schema.Instance, id schema.IndexID) (*view, error) {
+	if err := x.readable(ctx, inst, id); err != nil {
+		return nil, err
+	}
+	v := x.pin()
+	if err := x.readable(ctx, inst, id); err != nil {
+		x.unpin(v)
+		return nil, err
+	}
+	return v, nil
 }
 
 // readable demands that an index can be read. One that is not known may be in

@@ -13,6 +13,7 @@ type EntryDifference struct {
 	Key   []byte // of the row
 	Entry []byte
 	Lacks bool // the index lacks the entry; else no row has it
+	id    schema.IndexID
 }
 
 // VerifySecondaries compares the entries of the collection's indexes that are
@@ -29,7 +30,15 @@ func (x *Index) VerifySecondaries(ctx context.Context, inst schema.Instance, fn 
 	}
 	v := x.pin()
 	defer x.unpin(v)
-	check := &entryCheck{x: x, v: v, inst: inst, set: set, reader: entryReader{catalog: x.opts.Catalog}, fn: fn}
+	check := &entryCheck{x: x, v: v, inst: inst, set: set, reader: entryReader{catalog: x.opts.Catalog}}
+	check.fn = func(d EntryDifference) error {
+		// What is dropped is swept, perhaps before the view was taken.
+		now, err := x.stored(inst)
+		if s := now.find(d.id); err != nil || s == nil || s.state != SecondaryReady {
+			return err
+		}
+		return fn(d)
+	}
 	if err := check.rows(ctx); err != nil {
 		return 0, fmt.Errorf("verify indexes of instance %d: %w", inst, err)
 	}
@@ -82,7 +91,7 @@ func (e *entryCheck) rows(ctx context.Context) error {
 			}
 			ok, err := e.has(&list[i])
 			if err == nil && !ok {
-				err = e.fn(EntryDifference{Index: list[i].index.name, Key: key, Entry: list[i].key, Lacks: true})
+				err = e.fn(EntryDifference{Index: list[i].index.name, Key: key, Entry: list[i].key, Lacks: true, id: list[i].index.id})
 			}
 			if err != nil {
 				return err
@@ -124,7 +133,7 @@ func (e *entryCheck) entries(ctx context.Context, s *secondary) (n int64, err er
 		}
 		same, err := e.belongs(s, primary, key)
 		if err == nil && !same {
-			err = e.fn(EntryDifference{Index: s.name, Key: primary, Entry: key})
+			err = e.fn(EntryDifference{Index: s.name, Key: primary, Entry: key, id: s.id})
 		}
 		if err != nil {
 			return n, err
