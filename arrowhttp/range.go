@@ -137,18 +137,25 @@ func (q *request) keyRange(c *schema.Collection, by *schema.IndexSpec) (r KeyRan
 			r.lower(key)
 		}
 	}
-	if text := q.query.Get("after"); text != "" {
-		key, err := parsePageToken(c, by, r.Reverse, text)
-		if err != nil {
-			return r, err
-		}
-		if r.Reverse {
-			r.lower(key)
-		} else {
-			r.raise(append(key, 0)) // the next key there can be
-		}
+	return r, q.after(c, by, &r)
+}
+
+// after goes on where the page ended that gave the parameter's token.
+func (q *request) after(c *schema.Collection, by *schema.IndexSpec, r *KeyRange) error {
+	text := q.query.Get("after")
+	if text == "" {
+		return nil
 	}
-	return r, nil
+	key, err := parsePageToken(c, by, r.Reverse, text)
+	if err != nil {
+		return err
+	}
+	if r.Reverse {
+		r.lower(key)
+	} else {
+		r.raise(append(key, 0)) // the next key there can be
+	}
+	return nil
 }
 
 // raise makes key the lower bound unless there is a higher.

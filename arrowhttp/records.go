@@ -40,13 +40,16 @@ func getRecord(q *request) error {
 	}
 	if by != nil && !by.Unique {
 		req := rangeRequest{by: by, out: out, keys: KeyRange{From: key, To: schema.PrefixEnd(key)}}
+		if err := q.after(c, by, &req.keys); err != nil {
+			return err
+		}
 		if req.limit, err = q.number("limit", DefaultRangeLimit, 1, MaxRangeLimit); err != nil {
 			return err
 		}
 		return q.page(c, req)
 	}
-	if q.query.Has("limit") {
-		return invalid("parameter limit: a key has one record at most")
+	if q.query.Has("limit") || q.query.Has("after") {
+		return invalid("parameters limit and after: the key has one record at most")
 	}
 	found, ok, err := q.find(c, by, key)
 	if err != nil {

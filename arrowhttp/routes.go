@@ -24,7 +24,7 @@ func (s *Server) routes() []*route {
 
 		{method: get, pattern: basePath + "/records", handle: rangeRecords,
 			query: []string{"prefix", "from", "to", "reverse", "limit", "after", "where", "columns", "index", "allow_scan"}},
-		{method: get, pattern: basePath + "/records/{key}", rest: true, query: []string{"columns", "index", "limit"}, handle: getRecord},
+		{method: get, pattern: basePath + "/records/{key}", rest: true, query: []string{"columns", "index", "limit", "after"}, handle: getRecord},
 		{method: post, pattern: basePath + "/lookup", query: []string{"index", "columns"}, handle: lookup},
 
 		{method: get, pattern: basePath + "/log", handle: getLog,

@@ -114,6 +114,18 @@ type Collection struct {
 		Snapshot int64  `json:"snapshot"`
 		Files    int64  `json:"files"`
 	} `json:"lake"`
+	Indexes []IndexStatus `json:"indexes"`
+}
+
+// IndexStatus is how far a secondary index is.
+type IndexStatus struct {
+	Name     string   `json:"name"`
+	Fields   []string `json:"fields"`
+	Unique   bool     `json:"unique"`
+	State    string   `json:"state"`     // building, ready or failed
+	RowsDone int64    `json:"rows_done"` // that its build has read
+	Rows     int64    `json:"rows"`
+	Reason   string   `json:"reason"` // why it failed
 }
 
 // Describe tells all about a collection.

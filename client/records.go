@@ -30,6 +30,7 @@ type WriteOptions struct {
 	ContentType    string // NDJSON, JSON, CSV or Arrow
 	IdempotencyKey string // default: a new one, so that retries land once; none with Producer
 	SkipBad        bool   // write the good records, tell the bad
+	IfRowSeq       string // of one record: the _seq of the row that it replaces, or none
 
 	// IfSeq, when set, has the batch refused unless its first change gets this
 	// seq; the *Problem tells the NextSeq. It excludes Producer.
@@ -53,6 +54,7 @@ func (o WriteOptions) header() http.Header {
 		}
 	}
 	set("Idempotency-Key", o.IdempotencyKey)
+	set("Trine-If-Row-Seq", o.IfRowSeq)
 	set("Trine-Fence", o.Fence)
 	set("Trine-Producer", o.Producer)
 	if o.Producer != "" {
@@ -129,12 +131,21 @@ func (c *Client) Get(ctx context.Context, ref Ref, key ...string) (json.RawMessa
 	return out, err
 }
 
+// GetBy reads the records that have all of an index's fields: one if the index
+// is unique, else as many as there are, in key order.
+func (c *Client) GetBy(ctx context.Context, ref Ref, index string, fields ...string) iter.Seq2[json.RawMessage, error] {
+	path := ref.path(append([]string{"records"}, fields...)...)
+	return c.pages(ctx, path, url.Values{"index": {index}}, 0, 0)
+}
+
 // RangeOptions say which keyed records are read, and how. Prefix, From and To
-// are keys as JSON arrays.
+// are keys as JSON arrays, of the fields of Index if there is one.
 type RangeOptions struct {
+	Index            string // order and keys are of this secondary index
 	Prefix, From, To string
 	Reverse          bool
 	Where            string
+	AllowScan        bool // read as many rows as Where needs
 	Columns          []string
 	Limit            int64 // most records; 0: all
 }
@@ -142,7 +153,7 @@ type RangeOptions struct {
 func (o RangeOptions) values() url.Values {
 	q := url.Values{}
 	for name, v := range map[string]string{
-		"prefix": o.Prefix, "from": o.From, "to": o.To, "where": o.Where, "columns": strings.Join(o.Columns, ","),
+		"index": o.Index, "prefix": o.Prefix, "from": o.From, "to": o.To, "where": o.Where, "columns": strings.Join(o.Columns, ","),
 	} {
 		if v != "" {
 			q.Set(name, v)
@@ -150,6 +161,9 @@ func (o RangeOptions) values() url.Values {
 	}
 	if o.Reverse {
 		q.Set("reverse", "true")
+	}
+	if o.AllowScan {
+		q.Set("allow_scan", "true")
 	}
 	return q
 }
@@ -159,35 +173,58 @@ const rangePage = 1000
 
 // Range yields records in key order, page by page.
 func (c *Client) Range(ctx context.Context, ref Ref, o RangeOptions) iter.Seq2[json.RawMessage, error] {
+	return c.pages(ctx, ref.path("records"), o.values(), rangePage, o.Limit)
+}
+
+// pages yields the records of a path, so many a page and up to limit, if those
+// are not 0. A path that answers one record yields that.
+func (c *Client) pages(ctx context.Context, path string, q url.Values, size, limit int64) iter.Seq2[json.RawMessage, error] {
 	return func(yield func(json.RawMessage, error) bool) {
-		q := o.values()
-		left := o.Limit
+		left := limit
 		for {
-			page := int64(rangePage)
-			if o.Limit > 0 {
-				page = min(page, left)
+			if limit > 0 {
+				size = min(size, left)
 			}
-			q.Set("limit", strconv.FormatInt(page, 10))
-			var answer struct {
-				Records []json.RawMessage `json:"records"`
-				After   *string           `json:"after"`
+			if size > 0 {
+				q.Set("limit", strconv.FormatInt(size, 10))
 			}
-			if err := c.object(ctx, request{method: http.MethodGet, path: ref.path("records"), query: q, again: true}, &answer); err != nil {
+			records, after, err := c.page(ctx, path, q)
+			if err != nil {
 				yield(nil, err)
 				return
 			}
-			for _, rec := range answer.Records {
+			for _, rec := range records {
 				if !yield(rec, nil) {
 					return
 				}
 			}
-			left -= int64(len(answer.Records))
-			if answer.After == nil || o.Limit > 0 && left <= 0 {
+			left -= int64(len(records))
+			if after == nil || limit > 0 && left <= 0 {
 				return
 			}
-			q.Set("after", *answer.After)
+			q.Set("after", *after)
 		}
 	}
+}
+
+// page reads one page, or the one record that a unique index has.
+func (c *Client) page(ctx context.Context, path string, q url.Values) ([]json.RawMessage, *string, error) {
+	var body json.RawMessage
+	header, err := c.objectHeader(ctx, request{method: http.MethodGet, path: path, query: q, again: true}, &body)
+	if err != nil {
+		return nil, nil, err
+	}
+	if header.Get("Trine-Row-Seq") != "" {
+		return []json.RawMessage{body}, nil, nil
+	}
+	var page struct {
+		Records []json.RawMessage `json:"records"`
+		After   *string           `json:"after"`
+	}
+	if err := json.Unmarshal(body, &page); err != nil {
+		return nil, nil, fmt.Errorf("read page of %s: %w", path, err)
+	}
+	return page.Records, page.After, nil
 }
 
 // WrittenMany is what a durable batch over many collections was given.

@@ -209,9 +209,29 @@ func printCollection(w io.Writer, col client.Collection) {
 		stores.AppendRow(table.Row{s.name, s.NextSeq, s.LagChanges, fmt.Sprintf("%d ms", s.LagMS), humanize.IBytes(uint64(s.Bytes))})
 	}
 	stores.Render()
+	printIndexes(w, col)
 	if col.Lake.Location != "" {
 		fmt.Fprintf(w, "\nIceberg table %s, snapshot %d, %d data files\n", col.Lake.Location, col.Lake.Snapshot, col.Lake.Files)
 	}
+}
+
+func printIndexes(w io.Writer, col client.Collection) {
+	if len(col.Indexes) == 0 {
+		return
+	}
+	fmt.Fprintln(w)
+	indexes := newTable(w, "index", "fields", "unique", "state")
+	for _, x := range col.Indexes {
+		state := x.State
+		switch {
+		case x.State == "building":
+			state = fmt.Sprintf("building: %s of %s rows", humanize.Comma(x.RowsDone), humanize.Comma(x.Rows))
+		case x.Reason != "":
+			state += ": " + x.Reason
+		}
+		indexes.AppendRow(table.Row{x.Name, strings.Join(x.Fields, ", "), x.Unique, state})
+	}
+	indexes.Render()
 }
 
 func newTable(w io.Writer, header ...any) table.Writer {

@@ -64,6 +64,7 @@ hold, with what is so instead:
 	f.StringVar(&format, "format", "", "ndjson, json, csv or arrow; default by the file's name, else ndjson")
 	f.StringVar(&o.Op, "op", "", "insert, upsert, delete or patch; default upsert, or insert if append-only")
 	f.StringVar(&o.IdempotencyKey, "idempotency-key", "", "the same key gets the same answer; default a new one")
+	f.StringVar(&o.IfRowSeq, "if-row-seq", "", "of one record: the _seq of the row that it replaces, or none")
 	f.BoolVar(&o.SkipBad, "skip-bad", false, "write the good records and tell the bad")
 	g.add(cmd)
 	return cmd
