@@ -176,28 +176,20 @@ func (x *Index) AwaitBuilds(t testing.TB) {
 // SetBuildBatch makes steps of builds smaller. It comes before Build.
 func (x *Index) SetBuildBatch(rows int) { x.build.batch = rows }
 
-// BreakEntry makes one entry of an index wrong, or deletes it.
-func (x *Index) BreakEntry(t testing.TB, inst schema.Instance, id schema.IndexID, gone bool) {
-	t.Helper()
-	c := x.eng.iterate(latest, secondaryKey(spaceEntry, inst, id), false)
-	c.seek(secondaryKey(spaceEntry, inst, id))
-	key := append([]byte(nil), c.key()...)
-	val, err := c.value()
-	if err != nil {
-		t.Fatal(err)
+// CountEntries counts the entries that a collection has in all secondary
+// indexes, those of indexes that are gone included.
+func (x *Index) CountEntries(inst schema.Instance) (n int) {
+	c := x.eng.iterate(latest, instanceKey(spaceEntry, inst), false)
+	defer c.close()
+	for c.seek(instanceKey(spaceEntry, inst)); c.valid(); c.next() {
+		n++
 	}
-	val = append([]byte(nil), val...)
-	c.close()
-	b := new(batch)
-	if gone {
-		b.delete(key)
-	} else {
-		key[len(key)-1] ^= 1
-		b.put(key, val)
-	}
-	x.writing.Lock()
-	defer x.writing.Unlock()
-	if err := x.commitNow(b); err != nil {
-		t.Fatal(err)
-	}
+	return n
+}
+
+// StagedDefinitions counts the collections whose indexes the overlay knows of.
+func (x *Index) StagedDefinitions() int {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return len(x.overlay.defined) + x.overlay.entries.Len()
 }

@@ -548,6 +548,18 @@ func (s *townsim) settle() {
 	if len(list) != len(s.indexes) {
 		s.t.Fatalf("indexes %+v, want %+v", list, s.indexes)
 	}
+	if n := s.x.StagedDefinitions(); n > 0 {
+		s.t.Fatalf("the overlay has %d definitions and entries of chunks that are applied", n)
+	}
+	want := 0
+	for _, st := range list {
+		if st.State == kvindex.SecondaryReady {
+			want += len(s.durable)
+		}
+	}
+	if got := s.x.CountEntries(townInst); got != want {
+		s.t.Fatalf("%d entries of %+v, want %d of %d rows", got, list, want, len(s.durable))
+	}
 	for _, st := range list {
 		x := s.index(st.ID)
 		s.ends[fmt.Sprint(st.State, x.Unique)]++
