@@ -13,6 +13,14 @@
 // so that a lookup after an acknowledgement never waits for Badger. Readers
 // see overlay and Badger as one consistent state at one position.
 //
+// # Secondary indexes
+//
+// Definitions of collections are read as they come by in the log
+// ([Catalog]): from there on each row has entries in the collection's
+// secondary indexes, in the same transaction as the row. An index that is
+// added to rows is built in the background by [Index.Build] and then ready.
+// Unique ones are for the log's writer to keep, by [Index.Collisions].
+//
 // # Guarantees
 //
 //   - Apply is exactly once, also when a chunk takes several transactions and
