@@ -165,7 +165,12 @@ func (x *Index) Versions(inst schema.Instance) (n int) {
 // AwaitBuilds waits until no secondary index is being built, or to be swept.
 func (x *Index) AwaitBuilds(t testing.TB) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); len(x.queued(spaceBuild))+len(x.queued(spaceSweep)) > 0; {
+	queued := func() int {
+		x.writing.Lock() // not in the middle of a commit
+		defer x.writing.Unlock()
+		return len(x.queued(spaceBuild)) + len(x.queued(spaceSweep))
+	}
+	for deadline := time.Now().Add(20 * time.Second); queued() > 0; {
 		if time.Now().After(deadline) {
 			t.Fatal("builds do not end")
 		}
