@@ -74,14 +74,7 @@ func (w *Writer) Write(ctx context.Context, r Request) (Result, error) {
 	if err := b.requireRow(r.IfRow); err != nil {
 		return Result{}, err
 	}
-	batch := Batch{Groups: []Group{{Instance: c.Instance, Records: b.records}}}
-	if r.IdempotencyKey != "" {
-		batch.Dedup = dedupKey(r.Tenant, r.Collection, c.Instance, r.IdempotencyKey)
-		batch.Digest = b.digest.sum()
-	}
-	if r.IfSeq != nil {
-		batch.IfSeq = &IfSeq{Instance: c.Instance, Seq: *r.IfSeq}
-	}
+	batch := r.batch(b)
 	d := newDecision(w, []*builder{b}, f)
 	batch.Decide = d.decide()
 	g, err := w.guard(&r, c, &batch)
@@ -103,6 +96,20 @@ func (w *Writer) Write(ctx context.Context, r Request) (Result, error) {
 	}
 	out.Skipped, out.SkippedCount = d.report()
 	return out, nil
+}
+
+// batch is what was read, with the request's conditions on the collection.
+func (r *Request) batch(b *builder) Batch {
+	c := b.collection
+	batch := Batch{Groups: []Group{{Instance: c.Instance, Records: b.records}}}
+	if r.IdempotencyKey != "" {
+		batch.Dedup = dedupKey(r.Tenant, r.Collection, c.Instance, r.IdempotencyKey)
+		batch.Digest = b.digest.sum()
+	}
+	if r.IfSeq != nil {
+		batch.IfSeq = &IfSeq{Instance: c.Instance, Seq: *r.IfSeq}
+	}
+	return batch
 }
 
 // read opens a body and decodes it. The error is the most telling one: what is

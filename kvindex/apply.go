@@ -87,15 +87,6 @@ type applier struct {
 	pending chan committed // of the batch in flight; nil: none
 }
 
-// rowState is what a key has, as far as the counts care.
-type rowState struct {
-	exists bool
-	length int // of the row's bytes
-	seq    schema.Seq
-	parts  int
-	row    []byte // nil when it has several parts and is in the engine
-}
-
 func (a *applier) run(ctx context.Context) error {
 	for i := range a.c.Groups {
 		g := &a.c.Groups[i]
@@ -250,26 +241,6 @@ func (a *applier) putRow(inst schema.Instance, key []byte, r Row) (parts int) {
 	}
 	a.batch.put(key, appendPartedRow(a.batch.alloc(rowHeaderMax), r, parts))
 	return parts
-}
-
-// rowState is what the row under an engine key is before the next change.
-func (a *applier) rowState(key []byte) (rowState, error) {
-	if s, ok := a.seen[string(key)]; ok {
-		return s, nil
-	}
-	if s, ok := a.seenBefore[string(key)]; ok {
-		return s, nil
-	}
-	val, ok, err := a.x.eng.get(latest, a.buf[:0], key)
-	a.buf = val
-	if err != nil {
-		return rowState{}, corrupt("read row", err)
-	}
-	if !ok {
-		return rowState{}, nil
-	}
-	r, err := decodeRow(val)
-	return rowState{exists: true, length: r.length, seq: r.Seq, parts: r.num, row: r.Bytes}, err
 }
 
 func (a *applier) putTally(inst schema.Instance, t tally) {
