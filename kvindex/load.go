@@ -53,6 +53,7 @@ func (x *Index) loadAll(ctx context.Context, through schema.Position, groups ite
 		x: x, c: &schema.Chunk{Position: through}, batch: &x.batches[0], spare: &x.batches[1], seen: make(map[string]rowState),
 	}
 	a.batch.reset()
+	a.was.catalog, a.now.catalog = x.opts.Catalog, x.opts.Catalog
 	if p := x.progress; !p.partial.IsZero() {
 		if p.partial != through {
 			return fmt.Errorf("what leads up to %s is loaded in part: %w", p.partial, schema.ErrCorrupt)
@@ -75,6 +76,7 @@ type loader struct {
 	inst schema.Instance // at hand
 	t    tally           // of it, as of the last change taken
 	open bool            // t is not in the batch
+	set  *secondaries    // its indexes, as of then
 	gone bool            // it was dropped: its changes are passed over
 }
 
@@ -106,6 +108,9 @@ func (l *loader) begin(inst schema.Instance) (err error) {
 	if l.t, known, err = l.x.tally(inst); err == nil && !known {
 		l.gone, err = l.x.wasDropped(inst)
 	}
+	if err == nil {
+		l.set, err = l.secondaries(inst)
+	}
 	return err
 }
 
@@ -117,7 +122,7 @@ func (l *loader) close() {
 	}
 }
 
-func (l *loader) group(ctx context.Context, g *LoadGroup) error {
+func (l *loader) group(ctx context.Context, g *LoadGroup) (err error) {
 	if g.Instance != l.inst {
 		if err := l.begin(g.Instance); err != nil {
 			return err
@@ -141,10 +146,10 @@ func (l *loader) group(ctx context.Context, g *LoadGroup) error {
 	l.open = true
 	for i := first; i < len(g.Records); i++ {
 		r := &g.Records[i]
-		if err := l.cut(ctx, len(r.Key)+len(r.Row), func() { l.putTally(l.inst, l.t) }); err != nil {
+		if err = l.cut(ctx, len(r.Key)+len(r.Row), func() { l.putTally(l.inst, l.t) }); err != nil {
 			return err
 		}
-		if err := l.record(g.Instance, g.FirstSeq+schema.Seq(i), r, &l.t); err != nil {
+		if l.set, err = l.record(g.Instance, g.FirstSeq+schema.Seq(i), r, &l.t, l.set); err != nil {
 			return err
 		}
 		l.unit++
