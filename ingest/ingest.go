@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/semaphore"
 
 	"github.com/trinedb/trine/schema"
@@ -18,6 +20,7 @@ const maxIdempotencyKeyBytes = 255
 type Writer struct {
 	o        Options
 	inFlight inFlight
+	decoding prometheus.Histogram
 }
 
 // New makes a Writer. It holds nothing that needs closing.
@@ -26,7 +29,17 @@ func New(o Options) (*Writer, error) {
 		return nil, err
 	}
 	o = o.withDefaults()
-	return &Writer{o: o, inFlight: inFlight{room: semaphore.NewWeighted(o.MaxInFlightBytes), bytes: o.MaxInFlightBytes, wait: o.InFlightWait}}, nil
+	w := &Writer{o: o, inFlight: inFlight{room: semaphore.NewWeighted(o.MaxInFlightBytes), bytes: o.MaxInFlightBytes, wait: o.InFlightWait}}
+	w.decoding = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "trine_ingest_decode_seconds", Help: "Time to read, decode and check a batch, its client's pace included.",
+		Buckets: prometheus.ExponentialBuckets(0.00001, 4, 12), // 10 µs to 42 s
+	})
+	if o.Registerer != nil {
+		if err := o.Registerer.Register(w.decoding); err != nil {
+			return nil, fmt.Errorf("register ingest metrics: %w", err)
+		}
+	}
+	return w, nil
 }
 
 // Write decodes, validates and appends one batch for one collection, and
@@ -126,7 +139,9 @@ func (w *Writer) read(raw io.Reader, encoding string, size int64, s *share, f *f
 		return err
 	}
 	defer in.close()
+	start := time.Now()
 	err = decode(in)
+	w.decoding.Observe(time.Since(start).Seconds())
 	switch {
 	case in.err != nil:
 		return in.err

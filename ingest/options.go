@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Options set up a Writer. Zero values are the defaults that are named.
@@ -33,6 +35,8 @@ type Options struct {
 	// MaxInFlightBytes bounds the decompressed bytes of all batches that are
 	// being read or appended. Default 256 MiB; at least MaxBatchBytes.
 	MaxInFlightBytes int64
+	// Registerer takes the writer's metrics. Default: none.
+	Registerer prometheus.Registerer
 	// InFlightWait is how long a batch waits for its share of that, each time,
 	// before it is schema.ErrOverloaded. Default 10 s.
 	InFlightWait time.Duration

@@ -20,6 +20,7 @@ type building struct {
 	batches []*pending
 	riders  []rider
 
+	began  time.Time // its first batch came
 	header chunk.Header
 	chunk  *schema.Chunk
 	data   []byte

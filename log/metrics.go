@@ -24,6 +24,7 @@ type metrics struct {
 	zonePuts  *prometheus.CounterVec // by zone and outcome
 	zoneHoles *prometheus.GaugeVec   // by zone
 	succeeded prometheus.Counter     // of appends
+	stages    stages
 }
 
 func newMetrics(o Options) *metrics {
@@ -55,7 +56,8 @@ func newMetrics(o Options) *metrics {
 		m.zoneHoles = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "trine_log_zone_missing_chunks", Help: "Durable chunks that a zone is known to lack and is to be given."}, []string{"zone"})
 	}
-	m.succeeded = m.appends.WithLabelValues("ok")
+	byStage := newStagesVec()
+	m.succeeded, m.stages = m.appends.WithLabelValues("ok"), stagesOf(byStage)
 	if o.Registerer == nil {
 		return m
 	}
@@ -72,7 +74,7 @@ func newMetrics(o Options) *metrics {
 	if m.zonePuts != nil {
 		m.zonePuts, m.zoneHoles = register(r, m.zonePuts), register(r, m.zoneHoles)
 	}
-	m.succeeded = m.appends.WithLabelValues("ok")
+	m.succeeded, m.stages = m.appends.WithLabelValues("ok"), stagesOf(register(r, byStage))
 	return m
 }
 

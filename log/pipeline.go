@@ -121,6 +121,7 @@ func (p *pipeline) encode(enc *chunk.Encoder, b *building, buf []byte) {
 	start := time.Now()
 	b.data, b.err = enc.Append(buf, b.header, b.chunk.Groups, b.chunk.Answers)
 	b.chunk.Bytes = len(b.data)
+	since(p.c.metrics.stages.encode, start)
 	if compress {
 		p.mu.Lock()
 		p.pace.encoded(b.bytes, time.Since(start))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/trinedb/trine/schema"
 )
@@ -86,6 +87,9 @@ func (w *writer) take(p *pending, staged []schema.Group, acks []AckGroup) {
 	}
 	if b.empty() && len(w.flying) > 0 {
 		w.linger.Reset(w.spacing.wait(w.c.o.Linger, w.c.o.InFlight))
+	}
+	if b.empty() {
+		b.began = time.Now()
 	}
 	b.batches = append(b.batches, p)
 	b.bytes += p.bytes

@@ -115,7 +115,10 @@ func (w *writer) accept(p *pending) {
 		w.c.finish(p, Ack{}, w.c.refusing())
 		return
 	}
+	since(w.c.metrics.stages.queue, p.start)
+	start := time.Now()
 	groups, err := w.decide(p)
+	since(w.c.metrics.stages.decide, start)
 	if err == nil && len(groups) > 0 {
 		err = w.sequence(p, groups)
 	} else if err == nil && p.dedup != nil {
@@ -177,6 +180,7 @@ func (w *writer) dispatch(reason string) {
 	w.flying = append(w.flying, b)
 	w.open = &building{number: b.number + 1, run: w.run}
 	w.c.metrics.sealed(reason)
+	since(w.c.metrics.stages.linger, b.began)
 	w.pipe.submit(b)
 }
 
@@ -206,6 +210,7 @@ func (w *writer) landed(ctx context.Context, b *building) {
 // publish makes a durable chunk visible, then acknowledges its batches.
 func (w *writer) publish(b *building) {
 	c := w.c
+	defer since(c.metrics.stages.publish, time.Now())
 	c.o.Stager.Publish(b.chunk)
 	c.commit(b.chunk)
 	c.metrics.stored(b)

@@ -96,7 +96,10 @@ type Engine struct {
 // Open starts the fan-out. Close ends it.
 func Open(o Options) (*Engine, error) {
 	o.setDefaults()
-	m, err := newMetrics(o.Registerer)
+	m, err := newMetrics(o.Registerer, func() float64 {
+		applied := o.Index.Applied() // first, so that it cannot be ahead of durable
+		return float64(o.Log.Durable().Chunk - applied.Chunk)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("open sync: register metrics: %w", err)
 	}

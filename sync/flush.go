@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/trinedb/trine/kvindex"
 	"github.com/trinedb/trine/lakehouse"
@@ -101,7 +102,11 @@ func (e *Engine) flushOnce(ctx context.Context, c *schema.Collection, lock *tabl
 	if err != nil {
 		return nil, err
 	}
-	e.metrics.flushed(int64(snap.NextSeq()-nextSeqOf(base)), e.opts.Now().Sub(start))
+	now, age := e.opts.Now(), time.Duration(0)
+	if !batch.since.IsZero() {
+		age = now.Sub(batch.since)
+	}
+	e.metrics.flushed(int64(snap.NextSeq()-nextSeqOf(base)), now.Sub(start), age)
 	return snap, nil
 }
 

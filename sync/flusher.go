@@ -100,6 +100,7 @@ func (f *flusher) run(ctx context.Context) {
 			f.look(ctx, inst)
 		}
 		f.flushDue(ctx)
+		f.engine.metrics.lakeWaiting.Set(float64(len(f.dueAt)))
 	}
 }
 

@@ -16,9 +16,14 @@ type metrics struct {
 	flushedRows   prometheus.Counter
 	flushFailures prometheus.Counter
 	scans         prometheus.Counter
+	behind        prometheus.GaugeFunc
+	lakeLag       prometheus.Histogram
+	lakeWaiting   prometheus.Gauge
 }
 
-func newMetrics(r prometheus.Registerer) (*metrics, error) {
+// newMetrics registers the figures; behind tells how many chunks are durable and
+// not applied.
+func newMetrics(r prometheus.Registerer, behind func() float64) (*metrics, error) {
 	m := &metrics{
 		indexLag: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "trine_sync_index_lag_seconds", Help: "Age of the chunk that the index applied last, when it did."}),
@@ -33,11 +38,18 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 			Name: "trine_sync_flush_failures_total", Help: "Commits to a table that failed and are tried again."}),
 		scans: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "trine_sync_scans_total", Help: "Scans begun."}),
+		behind: prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "trine_sync_index_lag_chunks", Help: "Chunks that are durable and that the index has not applied."}, behind),
+		lakeLag: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "trine_sync_lake_lag_seconds", Help: "Age of the oldest change that a commit to a table brought it.",
+			Buckets: prometheus.ExponentialBuckets(0.01, 4, 12)}), // 10 ms to 12 h
+		lakeWaiting: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "trine_sync_lake_scheduled_tables", Help: "Tables that wait for their next commit."}),
 	}
 	if r == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.indexLag, m.indexedChunks, m.flushSeconds, m.flushedRows, m.flushFailures, m.scans} {
+	for _, c := range []prometheus.Collector{m.indexLag, m.indexedChunks, m.flushSeconds, m.flushedRows, m.flushFailures, m.scans, m.behind, m.lakeLag, m.lakeWaiting} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}
@@ -50,7 +62,12 @@ func (m *metrics) applied(c *schema.Chunk, now time.Time) {
 	m.indexLag.Set(now.Sub(time.UnixMicro(c.TimeMicros)).Seconds())
 }
 
-func (m *metrics) flushed(changes int64, took time.Duration) {
+// flushed notes a commit of so many changes, of which the oldest had that age; 0
+// for none.
+func (m *metrics) flushed(changes int64, took, age time.Duration) {
+	if age > 0 {
+		m.lakeLag.Observe(age.Seconds())
+	}
 	m.flushedRows.Add(float64(changes))
 	m.flushSeconds.Observe(took.Seconds())
 }

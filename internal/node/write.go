@@ -11,7 +11,7 @@ import (
 )
 
 func (n *Node) newWriter() (*ingest.Writer, error) {
-	return ingest.New(ingest.Options{Registry: n.Registry, Log: batches{n}, Index: n.index})
+	return ingest.New(ingest.Options{Registry: n.Registry, Log: batches{n}, Index: n.index, Registerer: n.opts.Registerer})
 }
 
 // spaceForWrites refuses a write while the disk is so full that the index
