@@ -82,21 +82,35 @@ func (l *Lake) commit(ctx context.Context, commit Commit) (*Snapshot, []Written,
 	if err := t.writeDeletes(ctx, commit.Deletes); err != nil {
 		return nil, nil, err
 	}
-	next, err := t.writeVersion(ctx)
+	next, err := t.finishVersion(ctx, commit.BeforePublish)
 	if err != nil {
 		return nil, nil, err
 	}
-	if commit.BeforePublish != nil {
-		commit.BeforePublish()
+	return next, written, nil
+}
+
+// finishVersion makes the next version from the files written, and makes it
+// current.
+func (t *commitTask) finishVersion(ctx context.Context, beforePublish func()) (*Snapshot, error) {
+	next, err := t.writeVersion(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return next, t.makeCurrent(ctx, next, beforePublish)
+}
+
+func (t *commitTask) makeCurrent(ctx context.Context, next *Snapshot, beforePublish func()) error {
+	if beforePublish != nil {
+		beforePublish()
 	}
 	if err := t.publish(ctx, next); err != nil {
-		return nil, nil, err
+		return err
 	}
-	l.cache.put(next)
+	t.lake.cache.put(next)
 	if next.version%hintEvery == 0 {
-		l.putHint(ctx, t.path, next.version)
+		t.lake.putHint(ctx, t.path, next.version)
 	}
-	return next, written, nil
+	return nil
 }
 
 // commitTask is one commit being made.
@@ -108,15 +122,17 @@ type commitTask struct {
 	id         uuid.UUID // in the names of its metadata files
 	progress   progress
 	time       time.Time // Commit.Since
+	began      time.Time // before the first of its files
+	rewrites   bool      // the rows stay what they are: see Replace
 
 	added    []*entry          // data files
 	gone     map[uint32]bool   // data files that leave, with their delete files
 	deletes  map[uint32]*entry // new delete files by data file
 	deletesN int64             // rows that this commit deletes
 
-	mu      sync.Mutex
-	objects []string // written so far, removed when the commit surely failed
-	keep    bool     // the commit happened, or may have
+	mu      sync.Mutex // also of gone, deletes and deletesN while they are filled
+	objects []string   // written so far, removed when the commit surely failed
+	keep    bool       // the commit happened, or may have
 }
 
 func (l *Lake) begin(ctx context.Context, commit Commit) (*commitTask, error) {
@@ -124,30 +140,44 @@ func (l *Lake) begin(ctx context.Context, commit Commit) (*commitTask, error) {
 	if c.Options.LakeFormat > 2 {
 		return nil, fmt.Errorf("lake_format %d: tables are written in Iceberg format version 2: %w", c.Options.LakeFormat, schema.ErrUnsupported)
 	}
-	t := &commitTask{time: commit.Since,
-		lake: l, collection: c, base: base, path: tableOf(c), id: uuid.New(),
-		progress: progress{nextSeq: commit.NextSeq, position: commit.Position, instance: c.Instance},
-		gone:     map[uint32]bool{}, deletes: map[uint32]*entry{},
-	}
+	t := l.newTask(c, base)
+	t.time = commit.Since
+	t.progress = progress{nextSeq: commit.NextSeq, position: commit.Position, instance: c.Instance, nextRewrite: rewriteOrdinals}
 	if base != nil {
-		if base.table != t.path || base.version == pastVersion {
-			return nil, fmt.Errorf("base is version %d of %s: %w", base.version, base.table, schema.ErrInvalid)
+		if err := t.checkBase(); err != nil {
+			return nil, err
 		}
 		if commit.NextSeq < base.NextSeq() {
 			return nil, fmt.Errorf("next seq %d lies before the table's %d: %w", commit.NextSeq, base.NextSeq(), schema.ErrInvalid)
 		}
-		t.progress.nextFile = base.progress.nextFile
+		t.progress.nextFile, t.progress.nextRewrite = base.progress.nextFile, base.progress.nextRewrite
 	}
-	// A stale base is found out here rather than after writing the data. The
-	// decision is publish's.
-	taken, err := l.exists(ctx, t.path.version(t.version()))
-	if err != nil {
-		return nil, err
+	return t, t.checkFree(ctx)
+}
+
+func (l *Lake) newTask(c *schema.Collection, base *Snapshot) *commitTask {
+	return &commitTask{
+		lake: l, collection: c, base: base, path: tableOf(c), id: l.newID(), began: l.opts.Now(),
+		gone: map[uint32]bool{}, deletes: map[uint32]*entry{},
 	}
-	if taken {
-		return nil, fmt.Errorf("version %d exists: %w", t.version(), schema.ErrConflict)
+}
+
+// checkBase refuses a base that no version can follow.
+func (t *commitTask) checkBase() error {
+	if t.base.table != t.path || t.base.version == pastVersion {
+		return fmt.Errorf("base is version %d of %s: %w", t.base.version, t.base.table, schema.ErrInvalid)
 	}
-	return t, nil
+	return nil
+}
+
+// checkFree finds a stale base out before data is written. The decision is
+// publish's.
+func (t *commitTask) checkFree(ctx context.Context) error {
+	taken, err := t.lake.exists(ctx, t.path.version(t.version()))
+	if err == nil && taken {
+		err = fmt.Errorf("version %d exists: %w", t.version(), schema.ErrConflict)
+	}
+	return err
 }
 
 // version is the number of the version being made.
@@ -201,6 +231,9 @@ func (t *commitTask) writeRows(ctx context.Context, rows iter.Seq2[Row, error]) 
 	if err := w.close(); err != nil {
 		return nil, err
 	}
+	if w.next > rewriteOrdinals {
+		return nil, fmt.Errorf("table has had %d data files: %w", w.next, schema.ErrTooLarge)
+	}
 	t.added, t.progress.nextFile = w.files, w.next
 	return w.counts, nil
 }
@@ -210,7 +243,6 @@ func (t *commitTask) writeRows(ctx context.Context, rows iter.Seq2[Row, error]) 
 func (t *commitTask) writeDeletes(ctx context.Context, deletes map[uint32][]uint32) error {
 	group, gctx := errgroup.WithContext(ctx)
 	group.SetLimit(deleteWriters)
-	var mu sync.Mutex
 	for _, ordinal := range slices.Sorted(maps.Keys(deletes)) {
 		if len(deletes[ordinal]) == 0 {
 			continue
@@ -223,37 +255,41 @@ func (t *commitTask) writeDeletes(ctx context.Context, deletes map[uint32][]uint
 			_ = group.Wait()
 			return fmt.Errorf("delete rows of data file %d: the table has no such file: %w", ordinal, schema.ErrInvalid)
 		}
-		group.Go(func() error {
-			old, err := t.lake.deletedRows(gctx, file.deletes)
-			if err != nil {
-				return err
-			}
-			all := union(old, deletes[ordinal])
-			if last := int64(all[len(all)-1]); last >= file.rows() {
-				return fmt.Errorf("delete row %d of data file %d, which has %d rows: %w", last, ordinal, file.rows(), schema.ErrInvalid)
-			}
-			var e *entry
-			if n := int64(len(all)); n > int64(len(old)) && n < file.rows() {
-				if e, err = t.lake.writeDeletes(gctx, t.path, file.data, all); err != nil {
-					return err
-				}
-				if name, err := t.lake.name(e.file.FilePath()); err == nil {
-					t.wrote(name)
-				}
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			t.deletesN += int64(len(all) - len(old))
-			if e != nil {
-				t.deletes[ordinal] = e
-			}
-			if int64(len(all)) == file.rows() {
-				t.gone[ordinal] = true
-			}
-			return nil
-		})
+		group.Go(func() error { return t.deleteRows(gctx, file, deletes[ordinal]) })
 	}
 	return group.Wait()
+}
+
+// deleteRows is writeDeletes for one data file.
+func (t *commitTask) deleteRows(ctx context.Context, file *tableFile, rows []uint32) error {
+	ordinal := file.data.ordinal
+	old, err := t.lake.deletedRows(ctx, file.deletes)
+	if err != nil {
+		return err
+	}
+	all := union(old, rows)
+	if last := int64(all[len(all)-1]); last >= file.rows() {
+		return fmt.Errorf("delete row %d of data file %d, which has %d rows: %w", last, ordinal, file.rows(), schema.ErrInvalid)
+	}
+	var e *entry
+	if n := int64(len(all)); n > int64(len(old)) && n < file.rows() {
+		if e, err = t.lake.writeDeletes(ctx, t.path, file.data, all); err != nil {
+			return err
+		}
+		if name, err := t.lake.name(e.file.FilePath()); err == nil {
+			t.wrote(name)
+		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.deletesN += int64(len(all) - len(old))
+	if e != nil {
+		t.deletes[ordinal] = e
+	}
+	if int64(len(all)) == file.rows() {
+		t.gone[ordinal] = true
+	}
+	return nil
 }
 
 // manifests encodes the manifests that change, has put write them, and returns

@@ -130,7 +130,7 @@ func (w *dataWriter) roll() error {
 
 func (w *dataWriter) open(ctx context.Context) error {
 	ordinal := w.next
-	name := w.table.dataFile(ordinal)
+	name := w.table.dataFile(ordinal, w.lake.newID())
 	object, err := w.lake.opts.Objects.Create(ctx, name)
 	if err != nil {
 		return fmt.Errorf("create %s: %w", name, storeError(err))
@@ -194,7 +194,7 @@ func (w *dataWriter) close() error {
 	}
 	file := builder.ColumnSizes(m.sizes).ValueCounts(m.values).NullValueCounts(m.nulls).NaNValueCounts(m.nans).
 		LowerBoundValues(m.lower).UpperBoundValues(m.upper).SplitOffsets(offsets).SortOrderID(sortOrder).Build()
-	w.files = append(w.files, &entry{file: file, ordinal: f.ordinal})
+	w.files = append(w.files, &entry{file: file, ordinal: f.ordinal, firstSeq: firstSeq(file)})
 	w.counts = append(w.counts, Written{File: f.ordinal, Rows: int(f.rows)})
 	return nil
 }

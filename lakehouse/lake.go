@@ -19,6 +19,9 @@ const (
 	DefaultRowGroupBytes   = 16 << 20  // bounds what a writer holds and what a reader decodes from
 	DefaultRowGroupRows    = 1 << 18
 	DefaultSnapshotsKept   = 10
+	DefaultSnapshotAge     = 24 * time.Hour
+	DefaultFileGrace       = 4 * time.Hour  // longer than a query runs that loaded the table at its beginning
+	DefaultOrphanGrace     = 72 * time.Hour // as Iceberg's own remove_orphan_files
 	DefaultCacheBytes      = 64 << 20
 )
 
@@ -31,7 +34,10 @@ type Options struct {
 	TargetFileBytes int64            // a data file is closed at about this size; default DefaultTargetFileBytes
 	RowGroupBytes   int64            // default DefaultRowGroupBytes
 	RowGroupRows    int64            // default DefaultRowGroupRows
-	SnapshotsKept   int              // snapshots that the metadata names; default DefaultSnapshotsKept
+	SnapshotsKept   int              // most snapshots that the metadata names; default DefaultSnapshotsKept
+	SnapshotAge     time.Duration    // of these, older ones are not named but for the newest; default DefaultSnapshotAge
+	FileGrace       time.Duration    // files stay so long after the last version that names them; default DefaultFileGrace
+	OrphanGrace     time.Duration    // files that no version names stay so long; a commit must take less than half; default DefaultOrphanGrace
 	CacheBytes      int64            // bound of the newest versions in memory; default DefaultCacheBytes
 }
 
@@ -53,11 +59,14 @@ func (o *Options) validate() error {
 	o.RowGroupBytes = orDefault(o.RowGroupBytes, DefaultRowGroupBytes)
 	o.RowGroupRows = orDefault(o.RowGroupRows, DefaultRowGroupRows)
 	o.SnapshotsKept = orDefault(o.SnapshotsKept, DefaultSnapshotsKept)
+	o.SnapshotAge = orDefault(o.SnapshotAge, DefaultSnapshotAge)
+	o.FileGrace = orDefault(o.FileGrace, DefaultFileGrace)
+	o.OrphanGrace = orDefault(o.OrphanGrace, DefaultOrphanGrace)
 	o.CacheBytes = orDefault(o.CacheBytes, DefaultCacheBytes)
 	return nil
 }
 
-func orDefault[T int | int64](v, def T) T {
+func orDefault[T int | int64 | time.Duration](v, def T) T {
 	if v <= 0 {
 		return def
 	}
@@ -69,6 +78,7 @@ func orDefault[T int | int64](v, def T) T {
 type Lake struct {
 	opts  Options
 	cache *cache
+	pins  *pins
 }
 
 // Open makes a Lake on an object store. It does no I/O and holds nothing that
@@ -77,7 +87,7 @@ func Open(opts Options) (*Lake, error) {
 	if err := opts.validate(); err != nil {
 		return nil, err
 	}
-	return &Lake{opts: opts, cache: newCache(opts.CacheBytes)}, nil
+	return &Lake{opts: opts, cache: newCache(opts.CacheBytes), pins: newPins()}, nil
 }
 
 // Current is the newest version of a collection's table. It asks the store
@@ -101,38 +111,58 @@ func (l *Lake) Current(ctx context.Context, c *schema.Collection) (*Snapshot, er
 	return s, nil
 }
 
-// newest is the number of a table's newest version. Versions have no gaps, so
-// a probe upward from any that exists is exact; the hint only shortens it.
+// newest is the number of a table's newest version. From the floor on versions
+// have no gaps, so a probe upward from any that exists is exact; the hint only
+// shortens it. Below the floor versions may be gone, so that an absent one proves
+// nothing: the floor is asked after the probe.
 func (l *Lake) newest(ctx context.Context, table tablePath, known *Snapshot) (int, error) {
-	from := 1
+	from := l.probeFrom(ctx, table, known)
+	for {
+		last, err := l.probe(ctx, table, from, known != nil)
+		if err != nil {
+			return 0, err
+		}
+		floor, err := l.floor(ctx, table)
+		switch {
+		case err != nil:
+			return 0, err
+		case floor > last && floor != from: // versions were removed under the probe
+			from, known = floor, nil
+		case last > 0:
+			return last, nil
+		case from > 1 && floor == 0: // the hint was wrong
+			from = 1
+		default:
+			return 0, schema.ErrNotFound
+		}
+	}
+}
+
+// probeFrom is a version that exists, or should.
+func (l *Lake) probeFrom(ctx context.Context, table tablePath, known *Snapshot) int {
 	if known != nil {
-		from = known.version
-	} else if hint, err := l.opts.Objects.Get(ctx, table.hint()); err == nil {
+		return known.version
+	}
+	hint, err := l.opts.Objects.Get(ctx, table.hint())
+	if err == nil {
 		if n, err := strconv.Atoi(strings.TrimSpace(string(hint))); err == nil && n > 1 {
-			from = n
+			return n
 		}
 	} else if !errors.Is(err, blob.ErrNotFound) {
 		l.opts.Logger.Warn("version hint cannot be read", "table", string(table), "err", err)
 	}
-	if known == nil {
-		found, err := l.exists(ctx, table.version(from))
-		if err == nil && !found && from > 1 {
-			from = 1 // the hint was wrong
-			found, err = l.exists(ctx, table.version(from))
-		}
-		if err != nil {
-			return 0, err
-		}
-		if !found {
-			return 0, schema.ErrNotFound
-		}
-	}
-	return l.probe(ctx, table, from)
+	return 1
 }
 
-// probe finds the last of the versions from one that exists: it doubles its
-// step while versions exist, then halves it.
-func (l *Lake) probe(ctx context.Context, table tablePath, from int) (int, error) {
+// probe finds the last of the versions from one on, or 0 if that does not exist:
+// it doubles its step while versions exist, then halves it.
+func (l *Lake) probe(ctx context.Context, table tablePath, from int, exists bool) (int, error) {
+	if !exists {
+		found, err := l.exists(ctx, table.version(from))
+		if err != nil || !found {
+			return 0, err
+		}
+	}
 	last, step := from, 1
 	for grow := true; step > 0; {
 		found, err := l.exists(ctx, table.version(last+step))
@@ -186,14 +216,14 @@ func (l *Lake) putHint(ctx context.Context, table tablePath, version int) {
 	}
 }
 
-// Drop deletes a collection's table: the hint and the first version before all
-// else, so that it is gone at once. It may be repeated until it succeeds, also
+// Drop deletes a collection's table: the hint, the floor and the first version
+// before all else, so that it is gone at once. It may be repeated until it succeeds, also
 // without a table. The collection's instance is not used again, so nothing can
 // take what is left for another table.
 func (l *Lake) Drop(ctx context.Context, c *schema.Collection) error {
 	table := tableOf(c)
 	l.cache.drop(table)
-	first := []string{table.hint(), table.version(1)}
+	first := []string{table.hint(), table.floor(), table.version(1)}
 	for _, name := range first {
 		if err := l.opts.Objects.Delete(ctx, name); err != nil && !errors.Is(err, blob.ErrNotFound) {
 			return fmt.Errorf("drop table of %s: delete %s: %w", c, name, storeError(err))

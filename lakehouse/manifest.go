@@ -19,9 +19,10 @@ const maxManifestEntries = 256
 // position-delete file of one. It is immutable but for rows, which is a cache.
 type entry struct {
 	file     iceberg.DataFile
-	ordinal  uint32 // of the data file
-	snapshot int64  // that added it
-	seq      int64  // data sequence number
+	ordinal  uint32     // of the data file
+	firstSeq schema.Seq // of a data file: its lowest _seq, 0 if the bounds do not tell
+	snapshot int64      // that added it
+	seq      int64      // data sequence number
 	fileSeq  int64
 	rows     atomic.Pointer[[]uint32] // of a delete file: the positions, once they were read
 }
@@ -58,6 +59,11 @@ func (l *Lake) readManifest(ctx context.Context, f iceberg.ManifestFile) (*manif
 	if err != nil {
 		return nil, err
 	}
+	return parseManifest(f, raw)
+}
+
+func parseManifest(f iceberg.ManifestFile, raw []byte) (_ *manifest, err error) {
+	defer damage(&err)
 	entries, err := iceberg.ReadManifest(f, bytes.NewReader(raw), true)
 	if err != nil {
 		return nil, fmt.Errorf("read manifest %s: %w: %w", f.FilePath(), schema.ErrCorrupt, err)
@@ -72,13 +78,24 @@ func (l *Lake) readManifest(ctx context.Context, f iceberg.ManifestFile) (*manif
 		if err != nil {
 			return nil, err
 		}
-		x := &entry{file: file, ordinal: ordinal, snapshot: e.SnapshotID(), seq: e.SequenceNum(), fileSeq: e.SequenceNum()}
+		x := &entry{
+			file: file, ordinal: ordinal, firstSeq: firstSeq(file),
+			snapshot: e.SnapshotID(), seq: e.SequenceNum(), fileSeq: e.SequenceNum(),
+		}
 		if n := e.FileSequenceNum(); n != nil {
 			x.fileSeq = *n
 		}
 		m.entries = append(m.entries, x)
 	}
 	return m, nil
+}
+
+func firstSeq(f iceberg.DataFile) schema.Seq {
+	v, ok := decodeBound(schema.Type{Kind: schema.KindLong}, f.LowerBoundValues()[schema.SeqColumnID])
+	if !ok || v.IsNull() {
+		return 0
+	}
+	return schema.Seq(v.Int())
 }
 
 // manifestEdit is a manifest about to be written.
@@ -130,16 +147,17 @@ func (e *manifestEdit) encode(uri string, s *iceberg.Schema, snapshot, seq int64
 }
 
 // editManifests plans the manifests of one content: entries that are gone
-// leave theirs, new ones join the last while it has room. Manifests without
-// live entries are dropped. keep are those that stay as they are.
+// leave theirs, new ones join. Those at most half full are made one as far as
+// they fit, so that there never are many: each but one or two holds more than
+// half of what it may. A commit rewrites those that it changes, which it must, and
+// one that was left at most half full before. keep are those that stay as they are.
 func editManifests(old []*manifest, content iceberg.ManifestContent, gone func(*entry) bool, added []*entry) (keep []*manifest, edits []*manifestEdit) {
-	var mine []*manifest
+	pool := &manifestEdit{content: content, added: added}
+	var open []*manifest // at most half full, and whole
 	for _, m := range old {
-		if m.file.ManifestContent() == content && len(m.entries) > 0 {
-			mine = append(mine, m)
+		if m.file.ManifestContent() != content || len(m.entries) == 0 {
+			continue
 		}
-	}
-	for i, m := range mine {
 		edit := &manifestEdit{content: content}
 		for _, e := range m.entries {
 			if gone(e) {
@@ -148,20 +166,41 @@ func editManifests(old []*manifest, content iceberg.ManifestContent, gone func(*
 				edit.existing = append(edit.existing, e)
 			}
 		}
-		if i == len(mine)-1 {
-			n := min(len(added), max(0, maxManifestEntries-len(edit.existing)))
-			edit.added, added = added[:n:n], added[n:]
-		}
-		if len(edit.deleted)+len(edit.added) == 0 {
+		half := len(edit.existing) <= maxManifestEntries/2
+		switch {
+		case len(edit.deleted) == 0 && half:
+			open = append(open, m)
+		case len(edit.deleted) == 0:
 			keep = append(keep, m)
-			continue
+		case half:
+			pool.existing, pool.deleted = append(pool.existing, edit.existing...), append(pool.deleted, edit.deleted...)
+		default:
+			edits = append(edits, edit)
 		}
-		edits = append(edits, edit)
 	}
-	for len(added) > 0 {
-		n := min(len(added), maxManifestEntries)
-		edits = append(edits, &manifestEdit{content: content, added: added[:n:n]})
-		added = added[n:]
+	if len(pool.added)+len(pool.deleted) == 0 && len(open) < 2 {
+		return append(keep, open...), edits
 	}
-	return keep, edits
+	for _, m := range open {
+		pool.existing = append(pool.existing, m.entries...)
+	}
+	return keep, append(edits, pool.split()...)
+}
+
+// split makes edits of no more entries than a manifest may hold.
+func (e *manifestEdit) split() (parts []*manifestEdit) {
+	take := func(from *[]*entry, room int) []*entry {
+		n := min(room, len(*from))
+		taken := (*from)[:n:n]
+		*from = (*from)[n:]
+		return taken
+	}
+	for left := *e; len(left.existing)+len(left.added)+len(left.deleted) > 0; {
+		part := &manifestEdit{content: e.content, deleted: left.deleted}
+		left.deleted = nil
+		part.existing = take(&left.existing, maxManifestEntries)
+		part.added = take(&left.added, maxManifestEntries-len(part.existing))
+		parts = append(parts, part)
+	}
+	return parts
 }

@@ -51,6 +51,8 @@ func (p tablePath) version(n int) string {
 
 func (p tablePath) hint() string { return string(p) + "/metadata/version-hint.text" }
 
+func (p tablePath) floor() string { return string(p) + "/metadata/floor" }
+
 func (p tablePath) manifest(commit uuid.UUID, n int) string {
 	return fmt.Sprintf("%s/metadata/%s-m%d.avro", p, commit, n)
 }
@@ -59,12 +61,12 @@ func (p tablePath) manifestList(snapshot int64, commit uuid.UUID) string {
 	return fmt.Sprintf("%s/metadata/snap-%d-%s.avro", p, snapshot, commit)
 }
 
-func (p tablePath) dataFile(ordinal uint32) string {
-	return fmt.Sprintf("%s/data/%08d-%s.parquet", p, ordinal, uuid.New())
+func (p tablePath) dataFile(ordinal uint32, id uuid.UUID) string {
+	return fmt.Sprintf("%s/data/%08d-%s.parquet", p, ordinal, id)
 }
 
-func (p tablePath) deleteFile(ordinal uint32) string {
-	return fmt.Sprintf("%s/data/%08d-%s-deletes.parquet", p, ordinal, uuid.New())
+func (p tablePath) deleteFile(ordinal uint32, id uuid.UUID) string {
+	return fmt.Sprintf("%s/data/%08d-%s-deletes.parquet", p, ordinal, id)
 }
 
 // parseOrdinal reads the ordinal of a data or delete file from its URI.

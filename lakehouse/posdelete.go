@@ -40,7 +40,7 @@ const maxDeleteFileBytes = 256 << 20
 // writeDeletes makes the position-delete file of a data file; rows are
 // ascending and distinct, and kept.
 func (l *Lake) writeDeletes(ctx context.Context, path tablePath, data *entry, rows []uint32) (*entry, error) {
-	name, target := path.deleteFile(data.ordinal), data.file.FilePath()
+	name, target := path.deleteFile(data.ordinal, l.newID()), data.file.FilePath()
 	var buf bytes.Buffer
 	out := parquet.NewGenericWriter[any](&buf, deleteLayout, parquet.Compression(codec), parquet.DataPageVersion(1),
 		parquet.CreatedBy("trine", "1", ""), parquet.ColumnIndexSizeLimit(func([]string) int { return len(target) }))

@@ -26,12 +26,16 @@ func (t *commitTask) publish(ctx context.Context, next *Snapshot) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	// Files that no version names are taken for orphans once they are old.
+	if took := t.lake.opts.Now().Sub(t.began); took > t.lake.opts.OrphanGrace/2 {
+		return fmt.Errorf("commit has taken %s, which is more than half of the grace for orphans: %w", took, schema.ErrUnavailable)
+	}
 	put, unknown := ctx, false
 	for range publishTries {
 		err := t.lake.opts.Objects.PutIfAbsent(put, name, next.raw)
 		if err == nil {
 			t.keep = true
-			return nil
+			return t.confirm(ctx, next.version)
 		}
 		if !unknown && (errors.Is(err, schema.ErrNoSpace) || errors.Is(err, schema.ErrInvalid)) {
 			return fmt.Errorf("put %s: %w", name, err)
@@ -57,8 +61,31 @@ func (t *commitTask) publish(ctx context.Context, next *Snapshot) error {
 		// Seen is not durable: only a store that says that the name is taken
 		// vouches for what has it.
 		if errors.Is(err, blob.ErrExists) {
-			return nil
+			return t.confirm(put, next.version)
 		}
 	}
 	return fmt.Errorf("put %s: %w", name, schema.ErrUnknownOutcome)
+}
+
+// confirm makes sure that the name of a version was free because nobody had made
+// it, rather than because it was removed long ago: then the floor lies above it.
+func (t *commitTask) confirm(ctx context.Context, version int) error {
+	asking, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	defer cancel()
+	var floor int
+	var err error
+	for range publishTries {
+		if floor, err = t.lake.floor(asking, t.path); err == nil {
+			break
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("confirm version %d: %w: %w", version, schema.ErrUnknownOutcome, err)
+	}
+	if floor <= version {
+		return nil
+	}
+	t.keep = false
+	t.wrote(t.path.version(version))
+	return fmt.Errorf("version %d lies below the floor %d: %w", version, floor, schema.ErrConflict)
 }

@@ -66,7 +66,7 @@ func (o *ReadOptions) fields() []schema.Field {
 }
 
 // Read yields the rows as record batches of the schema that
-// Schema.Arrow(Columns, System) gives: file by file in ordinal order, rows in
+// Schema.Arrow(Columns, System) gives: file by file by their lowest seq, rows in
 // the order written. A batch is released after the loop's body ran; Retain it
 // to keep it. The first error ends the loop. While the body runs, the next
 // batch is decoded, so at most two are in memory.
@@ -133,6 +133,9 @@ func (s *Snapshot) decode(ctx context.Context, opts *ReadOptions, places bool, f
 	fields := opts.fields()
 	for i := range s.files {
 		f := &s.files[i]
+		if s.order != nil {
+			f = &s.files[s.order[i]]
+		}
 		if f.rows() == 0 || !mayMatchFile(opts, f) {
 			continue
 		}

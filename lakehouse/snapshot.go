@@ -1,6 +1,7 @@
 package lakehouse
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,7 @@ type Snapshot struct {
 	progress  progress
 	manifests []*manifest
 	files     []tableFile // by ascending ordinal
+	order     []int       // of files, as they are read; nil: as they are
 	weight    int64       // bytes in memory, about
 }
 
@@ -44,6 +46,21 @@ func (f *tableFile) deleted() int64 {
 		return 0
 	}
 	return f.deletes.file.Count()
+}
+
+// readOrder is by lowest seq, so that the rows of an append-only table come in
+// seq order. Files that compaction wrote have the higher ordinals and the lower
+// seqs; without them the ordinals are in order.
+func readOrder(files []tableFile) []int {
+	if len(files) == 0 || files[len(files)-1].data.ordinal < rewriteOrdinals {
+		return nil
+	}
+	order := make([]int, len(files))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(files[a].data.firstSeq, files[b].data.firstSeq) })
+	return order
 }
 
 // DataFile is a file of rows in a table.
@@ -66,6 +83,35 @@ func (s *Snapshot) NextSeq() schema.Seq { return s.progress.nextSeq }
 
 // Position is the log position that NextSeq belongs to.
 func (s *Snapshot) Position() schema.Position { return s.progress.position }
+
+// Named are the snapshots that the version names, oldest first, the last being
+// this one: their ids and times.
+func (s *Snapshot) Named() []SnapshotRef {
+	all := s.meta.Snapshots()
+	refs := make([]SnapshotRef, len(all))
+	for i := range all {
+		refs[i] = SnapshotRef{ID: all[i].SnapshotID, Time: time.UnixMilli(all[i].TimestampMs)}
+	}
+	return refs
+}
+
+// SnapshotRef is a snapshot that a version names.
+type SnapshotRef struct {
+	ID   int64
+	Time time.Time
+}
+
+// NextExpiry is when Expire will first have something to do, if nothing is
+// committed before; zero if never.
+func (s *Snapshot) NextExpiry() time.Time {
+	if named := s.Named(); len(named) > 1 {
+		return named[0].Time.Add(s.lake.opts.SnapshotAge)
+	}
+	return time.Time{}
+}
+
+// Version is the number of the table's version.
+func (s *Snapshot) Version() int { return s.version }
 
 // Files are the table's data files by ascending ordinal.
 func (s *Snapshot) Files() []DataFile {
@@ -153,19 +199,27 @@ const pastVersion = -1
 
 // progress is what a snapshot's summary says of the log.
 type progress struct {
-	nextSeq  schema.Seq
-	position schema.Position
-	instance schema.Instance
-	nextFile uint32
+	nextSeq     schema.Seq
+	position    schema.Position
+	instance    schema.Instance
+	nextFile    uint32 // ordinal of the next file that a flush writes
+	nextRewrite uint32 // of the next that compaction writes
 }
+
+// rewriteOrdinals is the first ordinal of files that compaction writes. They
+// are numbered apart, so that flushes and one compaction need not wait for each
+// other to number theirs.
+const rewriteOrdinals = 1 << 31
 
 // The summary properties that are Trine's.
 const (
-	propNextSeq    = "trine.next-seq"
-	propPosition   = "trine.position"
-	propInstance   = "trine.instance"
-	propNextFile   = "trine.next-file"
-	propCollection = "trine.collection"
+	propNextSeq     = "trine.next-seq"
+	propPosition    = "trine.position"
+	propInstance    = "trine.instance"
+	propNextFile    = "trine.next-file"
+	propNextRewrite = "trine.next-rewrite"
+	propCommitted   = "trine.committed-ms" // of the table: when this version was made
+	propCollection  = "trine.collection"
 )
 
 func parseProgress(p iceberg.Properties) (progress, error) {
@@ -173,10 +227,17 @@ func parseProgress(p iceberg.Properties) (progress, error) {
 	position, err2 := schema.ParsePosition(p[propPosition])
 	instance, err3 := strconv.ParseUint(p[propInstance], 16, 64)
 	file, err4 := strconv.ParseUint(p[propNextFile], 10, 32)
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
+	rewrite, err5 := uint64(rewriteOrdinals), error(nil)
+	if text, ok := p[propNextRewrite]; ok {
+		rewrite, err5 = strconv.ParseUint(text, 10, 32)
+	}
+	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
 		return progress{}, fmt.Errorf("snapshot summary, perhaps of another writer's commit: %w: %w", schema.ErrCorrupt, err)
 	}
-	return progress{schema.Seq(seq), position, schema.Instance(instance), uint32(file)}, nil
+	if file > rewriteOrdinals || rewrite < rewriteOrdinals {
+		return progress{}, fmt.Errorf("snapshot summary: next files are %d and %d: %w", file, rewrite, schema.ErrCorrupt)
+	}
+	return progress{schema.Seq(seq), position, schema.Instance(instance), uint32(file), uint32(rewrite)}, nil
 }
 
 func (p progress) addTo(props iceberg.Properties) {
@@ -184,6 +245,7 @@ func (p progress) addTo(props iceberg.Properties) {
 	props[propPosition] = p.position.String()
 	props[propInstance] = fmt.Sprintf("%016x", uint64(p.instance))
 	props[propNextFile] = strconv.FormatUint(uint64(p.nextFile), 10)
+	props[propNextRewrite] = strconv.FormatUint(uint64(p.nextRewrite), 10)
 }
 
 // load reads a version back.
@@ -262,6 +324,7 @@ func (s *Snapshot) index() error {
 	for ordinal := range deletes {
 		return fmt.Errorf("snapshot %d: deletes of data file %d, which the table lacks: %w", s.id, ordinal, schema.ErrCorrupt)
 	}
+	s.order = readOrder(s.files)
 	const perFile, perTable, parsed = 2 << 10, 8 << 10, 4
 	s.weight = perTable + parsed*int64(len(s.raw)) + perFile*int64(len(s.files))
 	for i := range s.files {

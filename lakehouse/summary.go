@@ -9,6 +9,8 @@ import (
 
 func (t *commitTask) operation() table.Operation {
 	switch {
+	case t.rewrites:
+		return table.OpReplace
 	case t.deletesN == 0:
 		return table.OpAppend
 	case len(t.added) == 0:

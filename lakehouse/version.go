@@ -118,7 +118,10 @@ func (t *commitTask) builder() (*table.MetadataBuilder, error) {
 	}
 	if t.base != nil {
 		b, err := table.MetadataBuilderFromBase(t.base.meta, t.base.MetadataLocation())
-		if err != nil || b.CurrentSchema().Equals(s) {
+		if err == nil {
+			err = b.SetProperties(t.committed())
+		}
+		if err != nil || t.rewrites || b.CurrentSchema().Equals(s) {
 			return b, err
 		}
 		return b, errors.Join(b.AddSchema(s), b.SetCurrentSchemaID(-1))
@@ -134,7 +137,14 @@ func (t *commitTask) builder() (*table.MetadataBuilder, error) {
 		b.AddPartitionSpec(iceberg.UnpartitionedSpec, true), b.SetDefaultSpecID(-1),
 		b.SetLoc(t.lake.uri(string(t.path))),
 		b.SetProperties(t.properties()),
+		b.SetProperties(t.committed()),
 	)
+}
+
+// committed is when the version was made, by this committer's clock: files live
+// on for a while after the last version that names them.
+func (t *commitTask) committed() iceberg.Properties {
+	return iceberg.Properties{propCommitted: strconv.FormatInt(t.lake.opts.Now().UnixMilli(), 10)}
 }
 
 // since is the time of the snapshot: see Commit.Since. The first one is as old
@@ -173,7 +183,7 @@ func (t *commitTask) properties() iceberg.Properties {
 }
 
 // finish adds the snapshot, makes it the current one, and takes away those past
-// the bound.
+// the bounds.
 func (t *commitTask) finish(b *table.MetadataBuilder, snap *table.Snapshot) error {
 	if err := b.AddSnapshot(snap); err != nil {
 		return err
@@ -184,14 +194,23 @@ func (t *commitTask) finish(b *table.MetadataBuilder, snap *table.Snapshot) erro
 	if t.base == nil {
 		return nil
 	}
-	old := t.base.meta.Snapshots() // oldest first
-	over := min(len(old), max(0, len(old)+1-t.lake.opts.SnapshotsKept))
-	if over == 0 {
+	// A statement that began before this commit may need the base.
+	remove := t.lake.overdue(t.base.meta.Snapshots(), t.lake.opts.SnapshotsKept-1, 1)
+	if len(remove) == 0 {
 		return nil
 	}
-	remove := make([]int64, over)
-	for i := range remove {
-		remove[i] = old[i].SnapshotID
-	}
 	return b.RemoveSnapshots(remove, false)
+}
+
+// overdue are the snapshots, of some given oldest first, that are more than most or
+// older than Options.SnapshotAge, but for the newest least ones.
+func (l *Lake) overdue(snapshots []table.Snapshot, most, least int) (ids []int64) {
+	oldest := l.opts.Now().Add(-l.opts.SnapshotAge).UnixMilli()
+	for i := range snapshots {
+		newer := len(snapshots) - 1 - i // than this one
+		if newer >= least && (newer >= most || snapshots[i].TimestampMs < oldest) {
+			ids = append(ids, snapshots[i].SnapshotID)
+		}
+	}
+	return ids
 }

@@ -1,0 +1,209 @@
+package lakehouse
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"iter"
+	"math"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+
+	"github.com/trinedb/trine/schema"
+)
+
+// sourceRows is how many rows of a source are decoded at a time.
+const sourceRows = 4096
+
+// rowSource is the live rows of one data file as Rows, of which one is at hand.
+type rowSource struct {
+	file   *tableFile
+	next   func() (fileBatch, error, bool)
+	stop   func()
+	reader *schema.ArrowRows
+	schema *schema.Schema
+
+	batch arrow.RecordBatch
+	rows  []Row
+	slab  []schema.Value
+	place []uint32 // of rows, in the file
+	at    int
+	key   []byte // of the row at hand, or its seq
+	// moved is where each row of the file went: its place among all rows written,
+	// or gone.
+	moved []uint32
+}
+
+// gone marks a row that was deleted before the rewrite began.
+const gone = math.MaxUint32
+
+// fileBatch is a batch of live rows and their places in the file.
+type fileBatch struct {
+	rows  []uint32
+	batch arrow.RecordBatch
+}
+
+// openSource begins to read the live rows of a file by a schema.
+func (s *Snapshot) openSource(ctx context.Context, f *tableFile, sch *schema.Schema) (*rowSource, error) {
+	opts := &ReadOptions{Schema: sch, System: true, BatchRows: sourceRows}
+	if err := opts.validate(); err != nil {
+		return nil, err
+	}
+	reader, err := schema.NewArrowRows(sch, sch.Arrow(nil, false))
+	if err != nil {
+		return nil, fmt.Errorf("read rows of %s: %w", f.data.file.FilePath(), err)
+	}
+	src := &rowSource{file: f, reader: reader, schema: sch, moved: make([]uint32, f.rows())}
+	for i := range src.moved {
+		src.moved[i] = gone
+	}
+	one := &Snapshot{lake: s.lake, files: []tableFile{*f}}
+	src.next, src.stop = iter.Pull2(func(yield func(fileBatch, error) bool) {
+		err := one.decode(ctx, opts, true, func(rows []uint32, batch arrow.RecordBatch) error {
+			if !yield(fileBatch{rows, batch}, nil) {
+				return context.Canceled
+			}
+			return nil
+		})
+		if err != nil {
+			yield(fileBatch{}, err)
+		}
+	})
+	return src, nil
+}
+
+// close gives up what is left.
+func (r *rowSource) close() {
+	r.release()
+	r.stop()
+	r.rows, r.slab, r.place, r.reader = nil, nil, nil, nil
+}
+
+func (r *rowSource) release() {
+	if r.batch != nil {
+		r.batch.Release()
+		r.batch = nil
+	}
+}
+
+// advance puts the next row at hand, and reports whether there is one.
+func (r *rowSource) advance() (bool, error) {
+	r.at++
+	for r.at >= len(r.rows) {
+		r.release()
+		b, err, ok := r.next()
+		if err != nil || !ok {
+			return false, err
+		}
+		if err := r.load(b); err != nil {
+			return false, fmt.Errorf("read %s: %w", r.file.data.file.FilePath(), err)
+		}
+	}
+	row := &r.rows[r.at]
+	if r.schema.Keyed() {
+		r.key = r.schema.AppendKey(r.key[:0], row.Values)
+	}
+	return true, nil
+}
+
+// load makes Rows of a batch, which it keeps: their values point into it.
+func (r *rowSource) load(b fileBatch) error {
+	b.batch.Retain()
+	r.batch = b.batch
+	r.rows, r.slab, r.at = r.rows[:0], r.slab[:0], 0
+	r.place = append(r.place[:0], b.rows...)
+	user := len(r.schema.Fields)
+	seqs, ok1 := b.batch.Column(user).(*array.Int64)
+	times, ok2 := b.batch.Column(user + 1).(*array.Timestamp)
+	if !ok1 || !ok2 {
+		return fmt.Errorf("system columns are a %s and a %s: %w", b.batch.Column(user).DataType(), b.batch.Column(user+1).DataType(), schema.ErrCorrupt)
+	}
+	if need := user * int(b.batch.NumRows()); cap(r.slab) < need {
+		r.slab = make([]schema.Value, 0, need)
+	}
+	fields := arrow.NewSchema(b.batch.Schema().Fields()[:user], nil)
+	columns := array.NewRecordBatch(fields, b.batch.Columns()[:user], b.batch.NumRows())
+	defer columns.Release()
+	return r.reader.Rows(columns, func(i int, values []schema.Value) error {
+		from := len(r.slab)
+		r.slab = append(r.slab, values...)
+		r.rows = append(r.rows, Row{
+			Values: r.slab[from:len(r.slab):len(r.slab)], Seq: schema.Seq(seqs.Value(i)), TimeMicros: int64(times.Value(i)),
+		})
+		return nil
+	})
+}
+
+// before orders the rows at hand: by key, else by seq.
+func (r *rowSource) before(o *rowSource) bool {
+	if r.schema.Keyed() {
+		return bytes.Compare(r.key, o.key) < 0
+	}
+	return r.rows[r.at].Seq < o.rows[o.at].Seq
+}
+
+// merger gives the rows of several sources in order: a heap of those that have a
+// row at hand.
+type merger struct {
+	heap []*rowSource
+}
+
+func newMerger(sources []*rowSource) (*merger, error) {
+	m := &merger{}
+	for _, s := range sources {
+		s.at = -1
+		ok, err := s.advance()
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			m.heap = append(m.heap, s)
+		}
+	}
+	for i := len(m.heap)/2 - 1; i >= 0; i-- {
+		m.sink(i)
+	}
+	return m, nil
+}
+
+// first is the source that has the first row at hand, nil at the end.
+func (m *merger) first() *rowSource {
+	if len(m.heap) == 0 {
+		return nil
+	}
+	return m.heap[0]
+}
+
+// pop goes on to the next row.
+func (m *merger) pop() error {
+	ok, err := m.heap[0].advance()
+	if err != nil {
+		return err
+	}
+	if !ok {
+		last := len(m.heap) - 1
+		m.heap[0] = m.heap[last]
+		m.heap = m.heap[:last]
+	}
+	if len(m.heap) > 1 {
+		m.sink(0)
+	}
+	return nil
+}
+
+func (m *merger) sink(i int) {
+	for {
+		least := i
+		for c := 2*i + 1; c <= 2*i+2 && c < len(m.heap); c++ {
+			if m.heap[c].before(m.heap[least]) {
+				least = c
+			}
+		}
+		if least == i {
+			return
+		}
+		m.heap[i], m.heap[least] = m.heap[least], m.heap[i]
+		i = least
+	}
+}
