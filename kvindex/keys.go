@@ -19,6 +19,7 @@ const (
 	spaceSecondaries space = 0x07
 	spaceBuild       space = 0x08
 	spaceSweep       space = 0x09
+	spaceUpkeep      space = 0x0a
 	spaceRow         space = 0x10
 	spacePart        space = 0x11
 	spaceLocation    space = 0x12

@@ -181,6 +181,9 @@ func (x *Index) finishFlush(inst schema.Instance, f Flush, b *batch, at flushBor
 	}
 	x.tallies.forget(inst)
 	b.put(instanceKey(spaceStats, inst), appendTally(nil, t))
+	if f.Upkeep != nil {
+		b.put(instanceKey(spaceUpkeep, inst), append(b.alloc(len(f.Upkeep)), f.Upkeep...))
+	}
 	return false, x.commitNow(b)
 }
 

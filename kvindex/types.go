@@ -81,6 +81,8 @@ type Flush struct {
 	// where the pointers that say so were dropped, and not under a lock. nil: then
 	// RecordFlush fails with ErrCorrupt.
 	Between func(ctx context.Context, from, to schema.Seq) (bytes int64, since time.Time, err error)
+	// Upkeep, when not nil, marks the collection for upkeep with this note.
+	Upkeep []byte
 	// Err, when not nil, is asked after Set and Clear ended: an error means that
 	// they ended early, and RecordFlush fails with it and records no LakeSeq.
 	Err func() error
