@@ -109,15 +109,18 @@ func (k *cleaner) read(ctx context.Context, current *Snapshot) (past []pastMeta,
 	return past, nil
 }
 
-// kept is the index of the first version to keep: that of the oldest snapshot
-// that may be read.
+// kept is the index of the first version to keep: the last that has the oldest
+// snapshot that may be read as its own.
 func (k *cleaner) kept(past []pastMeta) int {
 	if len(past) == 0 {
 		return 0
 	}
-	oldest := past[len(past)-1].oldest
+	last := len(past) - 1
 	for i := range past {
-		if past[i].snapshot == oldest {
+		if past[i].snapshot == past[last].oldest {
+			for i < last && past[i+1].snapshot == past[i].snapshot {
+				i++
+			}
 			return i
 		}
 		if k.lake.pins.pinned(k.path, past[i].snapshot) {

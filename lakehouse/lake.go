@@ -90,6 +90,9 @@ func Open(opts Options) (*Lake, error) {
 	return &Lake{opts: opts, cache: newCache(opts.CacheBytes), pins: newPins()}, nil
 }
 
+// OrphanGrace is Options.OrphanGrace, as it is in force.
+func (l *Lake) OrphanGrace() time.Duration { return l.opts.OrphanGrace }
+
 // Current is the newest version of a collection's table. It asks the store
 // whether a newer one than the one it knows exists, so it is right however the
 // newer one came about. Without a table it returns schema.ErrNotFound.

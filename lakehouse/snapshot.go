@@ -101,11 +101,16 @@ type SnapshotRef struct {
 	Time time.Time
 }
 
+// Overdue reports whether Expire has something to do.
+func (s *Snapshot) Overdue() bool {
+	return len(s.lake.overdue(s.meta.Snapshots(), s.lake.opts.SnapshotsKept, 1)) > 0
+}
+
 // NextExpiry is when Expire will first have something to do, if nothing is
 // committed before; zero if never.
 func (s *Snapshot) NextExpiry() time.Time {
 	if named := s.Named(); len(named) > 1 {
-		return named[0].Time.Add(s.lake.opts.SnapshotAge)
+		return named[0].Time.Add(s.lake.opts.SnapshotAge + time.Millisecond)
 	}
 	return time.Time{}
 }

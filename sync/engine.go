@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	stdsync "sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -48,6 +49,16 @@ type Options struct {
 	// a flush is bound by the processor, which the writers need too.
 	FlushWorkers int
 
+	// NoUpkeep leaves tables as flushes make them, but for what Compact and
+	// ExpireTable are asked for.
+	NoUpkeep bool
+	// UpkeepEvery is the least time between two removals of old versions of one
+	// table. Default 10 min.
+	UpkeepEvery time.Duration
+	// UpkeepRequests is how many requests a second upkeep makes of the lake's store
+	// for the removal of files. Default 100.
+	UpkeepRequests int
+
 	Logger     *slog.Logger          // default slog.Default()
 	Registerer prometheus.Registerer // default none
 	Now        func() time.Time      // default time.Now
@@ -62,6 +73,12 @@ func (o *Options) setDefaults() {
 	}
 	if o.FlushWorkers == 0 {
 		o.FlushWorkers = 1
+	}
+	if o.UpkeepEvery == 0 {
+		o.UpkeepEvery = 10 * time.Minute
+	}
+	if o.UpkeepRequests == 0 {
+		o.UpkeepRequests = 100
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
@@ -84,6 +101,8 @@ type Engine struct {
 
 	tables       tableLocks
 	flusher      *flusher
+	flushing     atomic.Int64 // flushes under way
+	upkeep       *upkeeper
 	appliedMoved broadcast // the index applied a chunk, or stopped
 
 	cancel context.CancelFunc
@@ -109,9 +128,11 @@ func Open(o Options) (*Engine, error) {
 		opts: o, logger: o.Logger, metrics: m, cancel: cancel,
 	}
 	e.flusher = newFlusher(e)
-	e.done.Add(2)
+	e.upkeep = newUpkeeper(e)
+	e.done.Add(3)
 	go func() { defer e.done.Done(); e.runIndexer(ctx) }()
 	go func() { defer e.done.Done(); e.flusher.run(ctx) }()
+	go func() { defer e.done.Done(); e.upkeep.run(ctx) }()
 	return e, nil
 }
 

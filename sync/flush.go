@@ -33,6 +33,8 @@ func (e *Engine) flush(ctx context.Context, inst schema.Instance, once bool) (sn
 		return nil, false, err
 	}
 	defer unlock()
+	e.flushing.Add(1)
+	defer e.flushing.Add(-1)
 
 	c, goal, err := e.flushGoal(ctx, inst)
 	if err != nil {
@@ -80,11 +82,7 @@ func (e *Engine) flushGoal(ctx context.Context, inst schema.Instance) (*schema.C
 
 // flushOnce commits the next stretch of changes; lock.commit is held.
 func (e *Engine) flushOnce(ctx context.Context, c *schema.Collection, lock *tableLock, goal border) (*lakehouse.Snapshot, error) {
-	// No other committer can come between, so this look needs no lock.
-	base, ok, err := e.snapshotInStep(ctx, c)
-	if err == nil && !ok {
-		base, err = e.reconciled(ctx, c, lock)
-	}
+	base, err := e.baseInStep(ctx, c, lock)
 	if err != nil {
 		return nil, err
 	}
@@ -108,6 +106,16 @@ func (e *Engine) flushOnce(ctx context.Context, c *schema.Collection, lock *tabl
 	}
 	e.metrics.flushed(int64(snap.NextSeq()-nextSeqOf(base)), now.Sub(start), age)
 	return snap, nil
+}
+
+// baseInStep is the newest snapshot, nil if there is none, with the index's places
+// of rows being its; lock.commit is held, so that no other committer comes between.
+func (e *Engine) baseInStep(ctx context.Context, c *schema.Collection, lock *tableLock) (*lakehouse.Snapshot, error) {
+	base, ok, err := e.snapshotInStep(ctx, c, lock)
+	if err == nil && !ok {
+		base, err = e.reconciled(ctx, c, lock)
+	}
+	return base, err
 }
 
 // reconciled is the newest snapshot of c's table, nil if it has none, with the
@@ -165,11 +173,13 @@ func (e *Engine) commitFlush(ctx context.Context, c *schema.Collection, lock *ta
 	}
 	err = e.index.RecordFlush(ctx, c.Instance, kvindex.Flush{
 		LakeSeq: snap.NextSeq(), Snapshot: snap.ID(),
-		Set: placed(b.written, written), Clear: slices.Values(b.gone), Between: e.between(c.Instance),
+		Set: placed(b.written, written), Clear: slices.Values(b.gone),
+		Between: e.between(c.Instance), Upkeep: upkeepNote(c),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("record the places of rows: %w", err)
 	}
+	e.upkeep.committed(c, snap)
 	return snap, nil
 }
 

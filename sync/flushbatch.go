@@ -48,7 +48,7 @@ func (e *Engine) prepareFlush(ctx context.Context, c *schema.Collection, base *l
 	}
 	b.rows = e.foldedRows(ctx, c, f, b.written)
 	if base != nil {
-		b.deletes, err = e.locate(ctx, c, base, keys)
+		b.deletes, err = e.locate(ctx, c, base, keys, nil)
 	}
 	return b, err
 }
@@ -127,15 +127,15 @@ func (e *Engine) foldedRows(ctx context.Context, c *schema.Collection, f *fold, 
 }
 
 // locate finds where snap holds the rows of keys: rows by file, sorted. Places
-// in files that the table has let go are stale and mean no row.
-func (e *Engine) locate(ctx context.Context, c *schema.Collection, snap *lakehouse.Snapshot, keys [][]byte) (map[uint32][]uint32, error) {
+// in files that the table has let go are stale and mean no row. fw may be nil.
+func (e *Engine) locate(ctx context.Context, c *schema.Collection, snap *lakehouse.Snapshot, keys [][]byte, fw *forward) (map[uint32][]uint32, error) {
 	live := map[uint32]bool{}
 	for _, f := range snap.Files() {
 		live[f.Ordinal] = true
 	}
 	places := map[uint32][]uint32{}
 	err := e.index.Locate(ctx, c.Instance, keys, func(_ int, loc kvindex.Location, ok bool) {
-		if ok && live[loc.File] {
+		if loc = fw.place(loc); ok && live[loc.File] {
 			places[loc.File] = append(places[loc.File], loc.Row)
 		}
 	})

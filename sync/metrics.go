@@ -19,6 +19,7 @@ type metrics struct {
 	behind        prometheus.GaugeFunc
 	lakeLag       prometheus.Histogram
 	lakeWaiting   prometheus.Gauge
+	upkeep        upkeepMetrics
 }
 
 // newMetrics registers the figures; behind tells how many chunks are durable and
@@ -46,10 +47,12 @@ func newMetrics(r prometheus.Registerer, behind func() float64) (*metrics, error
 		lakeWaiting: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "trine_sync_lake_scheduled_tables", Help: "Tables that wait for their next commit."}),
 	}
+	m.upkeep = newUpkeepMetrics()
 	if r == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.indexLag, m.indexedChunks, m.flushSeconds, m.flushedRows, m.flushFailures, m.scans, m.behind, m.lakeLag, m.lakeWaiting} {
+	own := []prometheus.Collector{m.indexLag, m.indexedChunks, m.flushSeconds, m.flushedRows, m.flushFailures, m.scans, m.behind, m.lakeLag, m.lakeWaiting}
+	for _, c := range append(own, m.upkeep.collectors()...) {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}

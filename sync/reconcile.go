@@ -31,13 +31,19 @@ func (e *Engine) reconcile(ctx context.Context, c *schema.Collection, snap *lake
 	if stats.LakeSnapshot == snap.ID() && stats.LakeSeq == snap.NextSeq() {
 		return nil
 	}
-	flush := kvindex.Flush{LakeSeq: snap.NextSeq(), Snapshot: snap.ID(), Anew: true, Between: e.between(c.Instance)}
+	flush := kvindex.Flush{
+		LakeSeq: snap.NextSeq(), Snapshot: snap.ID(), Anew: true, Between: e.between(c.Instance), Upkeep: upkeepNote(c),
+	}
 	if !c.Schema.Keyed() {
 		return e.index.RecordFlush(ctx, c.Instance, flush)
 	}
 	e.logger.Info("places of rows are read from the table", "collection", c.String(), "snapshot", snap.ID())
 	var readErr error
-	flush.Set = e.placesInTable(ctx, c, snap, &readErr)
+	var files []uint32
+	for _, f := range snap.Files() {
+		files = append(files, f.Ordinal)
+	}
+	flush.Set = placesIn(ctx, c, snap, files, &readErr)
 	flush.Err = func() error { return readErr }
 	if err := e.index.RecordFlush(ctx, c.Instance, flush); err != nil {
 		return fmt.Errorf("record the places of rows: %w", err)
@@ -45,21 +51,21 @@ func (e *Engine) reconcile(ctx context.Context, c *schema.Collection, snap *lake
 	return nil
 }
 
-// placesInTable yields the key and place of each live row of snap. An error
-// ends it early and is left in failed.
-func (e *Engine) placesInTable(ctx context.Context, c *schema.Collection, snap *lakehouse.Snapshot, failed *error) iter.Seq2[[]byte, kvindex.Location] {
+// placesIn yields the key and place of each live row of some files of snap. An
+// error ends it early and is left in failed.
+func placesIn(ctx context.Context, c *schema.Collection, snap *lakehouse.Snapshot, files []uint32, failed *error) iter.Seq2[[]byte, kvindex.Location] {
 	return func(yield func([]byte, kvindex.Location) bool) {
 		var key []byte
-		for _, file := range snap.Files() {
-			err := snap.ReadKeys(ctx, c.Schema, file.Ordinal, func(row uint32, parts []schema.Value) error {
+		for _, file := range files {
+			err := snap.ReadKeys(ctx, c.Schema, file, func(row uint32, parts []schema.Value) error {
 				key = c.Schema.AppendKeyParts(key[:0], parts)
-				if !yield(key, kvindex.Location{File: file.Ordinal, Row: row}) {
+				if !yield(key, kvindex.Location{File: file, Row: row}) {
 					return context.Canceled
 				}
 				return nil
 			})
 			if err != nil {
-				*failed = fmt.Errorf("read keys of data file %d: %w", file.Ordinal, err)
+				*failed = fmt.Errorf("read keys of data file %d: %w", file, err)
 				return
 			}
 		}

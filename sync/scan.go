@@ -28,6 +28,9 @@ type Scan struct {
 	// Batches yields each batch once; it is the caller's until the next. After
 	// an error nothing follows.
 	Batches iter.Seq2[arrow.RecordBatch, error]
+	// Close lets go of what the scan reads, as the end of Batches does. It may be
+	// called twice.
+	Close func()
 }
 
 // Scan pins what req asks for and answers its stream; unknown columns, a bad
@@ -42,11 +45,12 @@ func (e *Engine) Scan(ctx context.Context, c *schema.Collection, req query.Scan)
 		return nil, fmt.Errorf("scan %s: %w", c, err)
 	}
 	e.metrics.scans.Inc()
-	s := &Scan{Schema: plan.out, Position: p.position}
+	s := &Scan{Schema: plan.out, Position: p.position, Close: p.unpin}
 	if p.snap != nil {
 		s.SnapshotID = p.snap.ID()
 	}
 	s.Batches = limited(req.Limit, func(yield func(arrow.RecordBatch, error) bool) {
+		defer p.unpin()
 		if p.snap != nil && !plan.lake(ctx, p, yield) {
 			return
 		}

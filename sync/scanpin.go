@@ -18,6 +18,15 @@ type scanPin struct {
 	hide     map[uint32][]uint32
 	from, to schema.Seq
 	tail     *fold // nil for an append-only collection
+	unpin    func()
+}
+
+// hold keeps the snapshot's files until unpin.
+func (p *scanPin) hold() {
+	p.unpin = func() {}
+	if p.snap != nil {
+		p.unpin = p.snap.Pin()
+	}
 }
 
 // maxPinTries bounds how often a scan flushes a tail that is too long to fold.
@@ -43,6 +52,7 @@ func (e *Engine) pinScan(ctx context.Context, c *schema.Collection, req query.Sc
 		if p.tail == nil || p.tail.next >= p.to {
 			return p, nil
 		}
+		p.unpin()
 		if c.Options.Lake == schema.LakeOff || req.AtSeq != nil {
 			return nil, fmt.Errorf("rows to fold from the log hold more than %d bytes: %w", limit, schema.ErrTooLarge)
 		}
@@ -63,25 +73,36 @@ func (e *Engine) pinOnce(ctx context.Context, c *schema.Collection, req query.Sc
 	}
 	defer unlock()
 
-	position, next, err := e.nextSeqAt(ctx, c.Instance)
-	if err != nil {
+	p := &scanPin{snap: snap, lakeTo: seqEnd, from: nextSeqOf(snap)}
+	p.hold()
+	if err := e.pinTail(ctx, c, req, limit, lock, p); err != nil {
+		p.unpin()
 		return nil, err
 	}
-	p := &scanPin{position: position, snap: snap, lakeTo: seqEnd, from: nextSeqOf(snap), to: next}
+	return p, nil
+}
+
+// pinTail picks the changes after the pinned snapshot, and the rows of it that
+// they supersede.
+func (e *Engine) pinTail(ctx context.Context, c *schema.Collection, req query.Scan, limit int64, lock *tableLock, p *scanPin) error {
+	var err error
+	if p.position, p.to, err = e.nextSeqAt(ctx, c.Instance); err != nil {
+		return err
+	}
 	if req.AtSeq != nil {
-		if p.to, err = asOf(c, *req.AtSeq, next); err != nil {
-			return nil, err
+		if p.to, err = asOf(c, *req.AtSeq, p.to); err != nil {
+			return err
 		}
 		p.cutLake(c)
 	}
 	if !c.Schema.Keyed() {
-		return p, nil
+		return nil
 	}
 	if p.tail, err = e.foldChanges(ctx, c.Instance, p.from, p.to, limit); err != nil || p.snap == nil {
-		return p, err
+		return err
 	}
-	p.hide, err = e.locate(ctx, c, p.snap, p.tail.sortedKeys())
-	return p, err
+	p.hide, err = e.locate(ctx, c, p.snap, p.tail.sortedKeys(), lock.forward)
+	return err
 }
 
 // nextSeqAt is a position and the seq that inst's next change has at it: read
@@ -107,7 +128,7 @@ func (e *Engine) lockPinned(ctx context.Context, c *schema.Collection, lock *tab
 		if err != nil {
 			return nil, nil, err
 		}
-		snap, ok, err := e.snapshotInStep(ctx, c)
+		snap, ok, err := e.snapshotInStep(ctx, c, lock)
 		if ok && err == nil {
 			return snap, unlock, nil
 		}
@@ -122,8 +143,8 @@ func (e *Engine) lockPinned(ctx context.Context, c *schema.Collection, lock *tab
 }
 
 // snapshotInStep is the newest snapshot, and whether the index's places of rows
-// are those of it.
-func (e *Engine) snapshotInStep(ctx context.Context, c *schema.Collection) (*lakehouse.Snapshot, bool, error) {
+// are those of it, or lead to them.
+func (e *Engine) snapshotInStep(ctx context.Context, c *schema.Collection, lock *tableLock) (*lakehouse.Snapshot, bool, error) {
 	snap, err := e.currentSnapshot(ctx, c)
 	if err != nil {
 		return nil, false, err
@@ -132,14 +153,10 @@ func (e *Engine) snapshotInStep(ctx context.Context, c *schema.Collection) (*lak
 	if err != nil {
 		return nil, false, fmt.Errorf("read index state: %w", err)
 	}
-	return snap, inStep(snap, stats.LakeSnapshot), nil
-}
-
-func inStep(snap *lakehouse.Snapshot, recorded int64) bool {
 	if snap == nil {
-		return recorded == 0
+		return nil, stats.LakeSnapshot == 0, nil
 	}
-	return snap.ID() == recorded
+	return snap, snap.ID() == stats.LakeSnapshot || lock.forward.leads(stats.LakeSnapshot, snap.ID()), nil
 }
 
 // asOf is the seq after the last that a scan at seq at sees.
@@ -179,6 +196,7 @@ func (e *Engine) pinSnapshot(ctx context.Context, c *schema.Collection, req quer
 		return nil, err
 	}
 	p := &scanPin{position: snap.Position(), snap: snap, lakeTo: seqEnd}
+	p.hold()
 	if c.Schema.Keyed() {
 		p.tail = &fold{}
 	}

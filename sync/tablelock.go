@@ -29,6 +29,9 @@ type tableLock struct {
 	refs   int
 	commit *semaphore.Weighted
 	pin    *semaphore.Weighted // one for a scan, all for a commit
+	// forward is set while the index is told of rows that were moved. It is read
+	// with pin held shared, or commit, and changed with both held.
+	forward *forward
 }
 
 // pins is how many scans may pin one collection at a time.

@@ -49,7 +49,8 @@ func (r *Report) differ(store, row, want, got string) {
 // go on: a row that differs but was changed meanwhile must then be one of its
 // versions since. It holds some 64 bytes a key, or 8 a change if append-only.
 func (e *Engine) Verify(ctx context.Context, c *schema.Collection) (*Report, error) {
-	v := &verifier{engine: e, c: c, report: &Report{Collection: c}, rows: newRowReader(e.catalog, c.Schema)}
+	v := &verifier{engine: e, c: c, report: &Report{Collection: c}, rows: newRowReader(e.catalog, c.Schema), unpin: func() {}}
+	defer func() { v.unpin() }()
 	var err error
 	if c.Schema.Keyed() {
 		err = v.keyed(ctx)
@@ -72,6 +73,7 @@ type verifier struct {
 	report *Report
 	rows   *rowReader
 	buf    []byte
+	unpin  func() // of the snapshot
 }
 
 // sum is a hash of a row's values in the collection's schema, the same
@@ -94,7 +96,11 @@ func (v *verifier) snapshot(ctx context.Context) (*lakehouse.Snapshot, error) {
 	if v.c.Options.Lake == schema.LakeOff {
 		return nil, nil
 	}
-	return v.engine.currentSnapshot(ctx, v.c)
+	snap, err := v.engine.currentSnapshot(ctx, v.c)
+	if snap != nil {
+		v.unpin = snap.Pin()
+	}
+	return snap, err
 }
 
 // lakeRows calls fn for each row of a snapshot.

@@ -153,8 +153,10 @@ func (v *verifier) places(ctx context.Context, snap *lakehouse.Snapshot) error {
 			return err
 		}
 	}
-	again, err := v.engine.index.Stats(ctx, v.c.Instance)
-	if err != nil || again.LakeSnapshot != snap.ID() {
+	// The index is told of new places once they are current, so that as long as
+	// this snapshot is, none of another were among them.
+	again, err := v.engine.currentSnapshot(ctx, v.c)
+	if err != nil || again == nil || again.ID() != snap.ID() {
 		return err
 	}
 	for _, d := range wrong {

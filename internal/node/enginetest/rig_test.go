@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"strings"
 	stdsync "sync"
 	"testing"
 	"time"
@@ -42,12 +44,27 @@ type rig struct {
 	catalog *catalog
 }
 
+// stores are what an engine keeps its state in, and finds again when it is
+// started once more.
+type stores struct {
+	dir     string // of the index
+	log     *blob.Mem
+	objects lakehouse.Objects
+	lake    lakehouse.Options // all but the store
+}
+
 // newRig starts an engine; objects is the lake's store, nil for one in memory.
 func newRig(t *testing.T, objects lakehouse.Objects, o sync.Options) *rig {
 	t.Helper()
 	if objects == nil {
 		objects = blob.NewMem()
 	}
+	return newRigOn(t, stores{dir: t.TempDir(), log: blob.NewMem(), objects: objects}, o)
+}
+
+// newRigOn starts an engine on some stores.
+func newRigOn(t *testing.T, at stores, o sync.Options) *rig {
+	t.Helper()
 	r := &rig{t: t, catalog: &catalog{
 		collections: map[schema.Instance]*schema.Collection{}, schemas: map[schema.SchemaID]*schema.Schema{},
 	}}
@@ -58,18 +75,18 @@ func newRig(t *testing.T, objects lakehouse.Objects, o sync.Options) *rig {
 			t.Fatalf("%s: %v", what, err)
 		}
 	}
-	r.index, err = kvindex.Open(kvindex.Options{Dir: t.TempDir(), MinFreeBytes: -1})
+	r.index, err = kvindex.Open(kvindex.Options{Dir: at.dir, MinFreeBytes: -1})
 	must("open index")
 	r.channel, err = log.Open(context.Background(), log.Options{
-		Store: blob.NewMem(), WriterID: "test", State: r.index, Stager: r.index, Applied: r.index.Applied(),
+		Store: at.log, WriterID: "test", State: r.index, Stager: r.index, Applied: r.index.Applied(),
+		CatchUp: func(ctx context.Context, c *schema.Chunk) error { return sync.ApplyChunk(ctx, r.index, dropped, c) },
 	})
 	must("open log")
-	r.lake, err = lakehouse.Open(lakehouse.Options{Objects: objects, BaseURI: "file:///lake"})
+	at.lake.Objects, at.lake.BaseURI = at.objects, "file:///lake"
+	r.lake, err = lakehouse.Open(at.lake)
 	must("open lake")
 	o.Log, o.Index, o.Lake, o.Catalog = r.channel, r.index, r.lake, r.catalog
-	o.Dropped = func(rec schema.Record) (schema.Instance, bool) {
-		return schema.Instance(rec.Key[0]), rec.Op == schema.OpDelete
-	}
+	o.Dropped = dropped
 	r.engine, err = sync.Open(o)
 	must("open engine")
 	t.Cleanup(r.close)
@@ -82,6 +99,11 @@ func (r *rig) close() {
 	if err := errors.Join(r.channel.Close(ctx), r.engine.Close(ctx), r.index.Close(ctx)); err != nil {
 		r.t.Errorf("close: %v", err)
 	}
+}
+
+// dropped is what the registry would tell of a record.
+func dropped(rec schema.Record) (schema.Instance, bool) {
+	return schema.Instance(rec.Key[0]), rec.Op == schema.OpDelete
 }
 
 // append writes one batch and returns when it is durable.
@@ -158,6 +180,15 @@ type catalog struct {
 	schemas     map[schema.SchemaID]*schema.Schema
 }
 
+// takeOver makes the definitions those of another.
+func (k *catalog) takeOver(from *catalog) {
+	from.mu.Lock()
+	defer from.mu.Unlock()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.collections, k.schemas = maps.Clone(from.collections), maps.Clone(from.schemas)
+}
+
 // define makes a collection what the schema says; it is the first one or an
 // evolution.
 func (k *catalog) define(inst schema.Instance, s *schema.Schema) *schema.Collection {
@@ -213,6 +244,23 @@ var (
 // item is a row of items or events.
 func item(id int64, name string) []schema.Value {
 	return []schema.Value{schema.Int(id), schema.String(name)}
+}
+
+// kindOf says what a table's object is.
+func kindOf(name string) string {
+	base := name[strings.LastIndexByte(name, '/')+1:]
+	switch {
+	case strings.Contains(name, "/data/"):
+		return "data"
+	case strings.HasSuffix(base, ".metadata.json"):
+		return "version"
+	case strings.HasPrefix(base, "snap-"):
+		return "list"
+	case strings.HasSuffix(base, ".avro"):
+		return "manifest"
+	default:
+		return base
+	}
 }
 
 // snapshotIDs are the snapshots that a table's metadata names.

@@ -1,0 +1,303 @@
+package sync
+
+import (
+	"container/heap"
+	"context"
+	"errors"
+	"strings"
+	stdsync "sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+	"golang.org/x/time/rate"
+
+	"github.com/trinedb/trine/lakehouse"
+	"github.com/trinedb/trine/schema"
+)
+
+// upkeepRetry is how long a table waits whose upkeep failed.
+const upkeepRetry = 5 * time.Minute
+
+// orphanDelay is how long after the first commit that this process makes to a
+// table its folder is listed for orphans, past the grace: once for each life of
+// the process, as a crash is what makes them.
+const orphanDelay = time.Hour
+
+// upkeeper does what tables need beside commits: it merges small and worn files,
+// expires snapshots, and removes versions, files and orphans whose time has come.
+// It finds work from commits, and after a restart from the index's marks: a table
+// that nobody writes to is in its books only until all is done.
+//
+// One table is worked on at a time, by one goroutine, which leaves the processor
+// to flushes and keeps to a rate of requests.
+type upkeeper struct {
+	engine   *Engine
+	wake     chan struct{} // holds one token: there is something new
+	turn     *semaphore.Weighted
+	requests *rate.Limiter
+
+	mu     stdsync.Mutex
+	tables map[schema.Instance]*tableUpkeep
+	due    dueHeap
+}
+
+// tableUpkeep is a table that has work, now or later.
+type tableUpkeep struct {
+	name      string    // tenant/name
+	at        time.Time // when it is looked at next; entries of the heap with another time are void
+	cleanAt   time.Time // not before: old versions
+	orphansAt time.Time // not before: orphans; zero: done
+}
+
+func newUpkeeper(e *Engine) *upkeeper {
+	return &upkeeper{
+		engine: e, wake: make(chan struct{}, 1), turn: semaphore.NewWeighted(1),
+		requests: rate.NewLimiter(rate.Limit(e.opts.UpkeepRequests), e.opts.UpkeepRequests),
+		tables:   map[schema.Instance]*tableUpkeep{},
+	}
+}
+
+// upkeepNote is what the index's mark holds.
+func upkeepNote(c *schema.Collection) []byte { return []byte(c.String()) }
+
+// committed notes a commit. The snapshot is at hand, so that whether there is
+// anything to merge costs no request.
+func (u *upkeeper) committed(c *schema.Collection, snap *lakehouse.Snapshot) {
+	if u.engine.opts.NoUpkeep {
+		return
+	}
+	now := u.engine.opts.Now()
+	at := now.Add(u.engine.opts.UpkeepEvery)
+	if len(snap.PlanRewrite(c.Schema)) > 0 {
+		at = now
+	}
+	u.schedule(c.Instance, c.String(), at)
+}
+
+// schedule has a table looked at, at some time or before.
+func (u *upkeeper) schedule(inst schema.Instance, name string, at time.Time) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	t := u.tables[inst]
+	if t == nil {
+		t = &tableUpkeep{name: name, orphansAt: u.engine.opts.Now().Add(u.engine.lake.OrphanGrace() + orphanDelay)}
+		u.tables[inst] = t
+		u.engine.metrics.upkeep.waiting.Inc()
+	}
+	if !t.at.IsZero() && !at.Before(t.at) {
+		return
+	}
+	t.at = at
+	heap.Push(&u.due, dueTable{inst: inst, at: at})
+	select {
+	case u.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take is the next table that is due, or how long to wait for one.
+func (u *upkeeper) take() (inst schema.Instance, t tableUpkeep, ok bool, wait time.Duration) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for len(u.due) > 0 {
+		first := u.due[0]
+		known := u.tables[first.inst]
+		if known == nil || !known.at.Equal(first.at) {
+			heap.Pop(&u.due) // it was scheduled earlier since
+			continue
+		}
+		if wait = first.at.Sub(u.engine.opts.Now()); wait > 0 {
+			return 0, t, false, wait
+		}
+		heap.Pop(&u.due)
+		t = *known
+		known.at = time.Time{} // what comes from now on is scheduled anew
+		return first.inst, t, true, 0
+	}
+	return 0, t, false, time.Hour
+}
+
+func (u *upkeeper) run(ctx context.Context) {
+	if u.engine.opts.NoUpkeep {
+		return
+	}
+	u.seed(ctx)
+	for ctx.Err() == nil {
+		inst, t, ok, wait := u.take()
+		if ok {
+			u.visit(ctx, inst, t)
+			continue
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		case <-u.wake:
+		}
+		timer.Stop()
+	}
+}
+
+// seed schedules the tables that an earlier process left work for.
+func (u *upkeeper) seed(ctx context.Context) {
+	at := u.engine.opts.Now()
+	err := u.engine.index.Upkeep(ctx, func(inst schema.Instance, note []byte) (bool, error) {
+		u.schedule(inst, string(note), at)
+		return true, ctx.Err()
+	})
+	if err != nil && ctx.Err() == nil {
+		u.engine.logger.Error("find tables that need upkeep", "error", err)
+	}
+}
+
+// visit does what is due for a table, and schedules or forgets it.
+func (u *upkeeper) visit(ctx context.Context, inst schema.Instance, t tableUpkeep) {
+	next, snapshot, err := u.work(ctx, inst, &t)
+	if ctx.Err() != nil || errors.Is(err, schema.ErrClosed) {
+		return // the index's mark brings it back
+	}
+	if err != nil {
+		u.engine.metrics.upkeep.failures.Inc()
+		u.engine.logger.Warn("upkeep of a table", "collection", t.name, "retry_in", upkeepRetry, "error", err)
+		next = u.engine.opts.Now().Add(upkeepRetry)
+	}
+	u.mu.Lock()
+	if known := u.tables[inst]; known != nil {
+		known.cleanAt, known.orphansAt = t.cleanAt, t.orphansAt
+	}
+	u.mu.Unlock()
+	if !next.IsZero() {
+		u.schedule(inst, t.name, next)
+		return
+	}
+	if err := u.engine.index.UpkeepDone(ctx, inst, snapshot); err != nil {
+		u.schedule(inst, t.name, u.engine.opts.Now().Add(upkeepRetry))
+		return
+	}
+	u.forget(inst)
+}
+
+// forget strikes a table off, unless something came up meanwhile.
+func (u *upkeeper) forget(inst schema.Instance) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if t := u.tables[inst]; t != nil && t.at.IsZero() {
+		delete(u.tables, inst)
+		u.engine.metrics.upkeep.waiting.Dec()
+	}
+}
+
+// work does one piece of everything that is due, and tells when there is more;
+// zero: never, as of that snapshot.
+func (u *upkeeper) work(ctx context.Context, inst schema.Instance, t *tableUpkeep) (next time.Time, snapshot int64, err error) {
+	if err := u.turn.Acquire(ctx, 1); err != nil {
+		return next, 0, err
+	}
+	defer u.turn.Release(1)
+	e := u.engine
+	c, err := e.catalog.ByInstance(ctx, inst)
+	if errors.Is(err, schema.ErrNotFound) {
+		return next, 0, u.dropTable(ctx, inst, t.name)
+	}
+	if err != nil || c.Options.Lake == schema.LakeOff {
+		return next, 0, err
+	}
+	done, compactErr := e.compactOnce(ctx, inst, e.newPacer().pace)
+	if errors.Is(compactErr, schema.ErrConflict) {
+		compactErr = nil // a drop, a definition or another process came between: look again later
+	}
+	snap, next, err := u.remove(ctx, c, t)
+	if err = errors.Join(compactErr, err); err != nil || snap == nil {
+		return next, 0, err
+	}
+	if done != nil {
+		next = e.opts.Now() // perhaps there is more to merge; others come first
+	}
+	return next, snap.ID(), nil
+}
+
+// remove expires snapshots and removes what nobody needs any more, as far as it
+// is time, and tells when it will be again.
+func (u *upkeeper) remove(ctx context.Context, c *schema.Collection, t *tableUpkeep) (*lakehouse.Snapshot, time.Time, error) {
+	e := u.engine
+	snap, err := e.expire(ctx, c)
+	if err != nil || snap == nil {
+		return nil, time.Time{}, err
+	}
+	now := e.opts.Now()
+	next := snap.NextExpiry()
+	if now.Before(t.cleanAt) {
+		return snap, earlier(next, t.cleanAt), nil
+	}
+	if !t.orphansAt.IsZero() && !now.Before(t.orphansAt) {
+		if _, err := u.removeOrphans(ctx, c); err != nil {
+			return nil, next, err
+		}
+		t.orphansAt = time.Time{}
+	}
+	cleaned, err := e.lake.Clean(ctx, c, u.spend)
+	e.metrics.upkeep.cleaned(cleaned)
+	if err != nil && !errors.Is(err, schema.ErrConflict) {
+		return nil, next, err
+	}
+	t.cleanAt = now.Add(e.opts.UpkeepEvery)
+	if cleaned.More || err != nil {
+		t.cleanAt, cleaned.Next = time.Time{}, now
+	}
+	if !cleaned.Next.IsZero() && cleaned.Next.Before(t.cleanAt) {
+		cleaned.Next = t.cleanAt
+	}
+	return snap, earlier(earlier(next, cleaned.Next), t.orphansAt), nil
+}
+
+// earlier is the first of two times, of which a zero one does not count.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func (u *upkeeper) removeOrphans(ctx context.Context, c *schema.Collection) (int, error) {
+	n, err := u.engine.lake.RemoveOrphans(ctx, c, u.spend)
+	u.engine.metrics.upkeep.orphans.Add(float64(n))
+	if n > 0 {
+		u.engine.logger.Info("removed files that no version names", "collection", c.String(), "files", n)
+	}
+	return n, err
+}
+
+// dropTable removes the table that a dropped collection may have left.
+func (u *upkeeper) dropTable(ctx context.Context, inst schema.Instance, name string) error {
+	tenant, table, _ := strings.Cut(name, "/")
+	return u.engine.lake.Drop(ctx, &schema.Collection{Tenant: tenant, Name: table, Instance: inst})
+}
+
+// spend waits until the rate allows some more requests.
+func (u *upkeeper) spend(ctx context.Context, requests int) error {
+	return u.requests.WaitN(ctx, requests)
+}
+
+// expire makes a version that names fewer snapshots, if it is time for that, and
+// tells the table's newest snapshot, nil if there is none.
+func (e *Engine) expire(ctx context.Context, c *schema.Collection) (*lakehouse.Snapshot, error) {
+	snap, err := e.currentSnapshot(ctx, c)
+	if err != nil || snap == nil || !snap.Overdue() {
+		return snap, err
+	}
+	lock := e.tables.acquire(c.Instance)
+	defer e.tables.release(c.Instance)
+	unlock, err := lock.lockCommit(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if snap, err = e.currentSnapshot(ctx, c); err != nil || snap == nil {
+		return snap, err
+	}
+	snap, _, err = e.lake.Expire(ctx, c, snap)
+	if err != nil {
+		return nil, err
+	}
+	return snap, e.dropIfGone(ctx, c)
+}
