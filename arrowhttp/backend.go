@@ -26,6 +26,7 @@ type Backend struct {
 	Describer   Describer
 	Positions   Positions
 	Verifier    Verifier
+	Upkeep      Upkeep
 }
 
 // Collections names, lists, changes and drops collections.

@@ -73,7 +73,7 @@ func newStore() *store {
 
 func (s *store) backend() arrowhttp.Backend {
 	return arrowhttp.Backend{Collections: s, Schemas: s, Writer: s, Reader: reader{s}, Changes: changes{s},
-		Scanner: s, Describer: s, Positions: s, Verifier: s}
+		Scanner: s, Describer: s, Positions: s, Verifier: s, Upkeep: upkeep{s}}
 }
 
 func (s *store) table(tenant, name string) (*table, error) {
@@ -546,6 +546,32 @@ func (s *store) Wait(ctx context.Context, tenant string, pos schema.Position) er
 			return fmt.Errorf("wait: %w", ctx.Err())
 		}
 	}
+}
+
+// upkeep has one table file for each row.
+type upkeep struct{ *store }
+
+func (u upkeep) Status(_ context.Context, c *schema.Collection) (arrowhttp.TableStatus, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	rows := len(u.collections[c.String()].rows)
+	return arrowhttp.TableStatus{Location: "file:///lake/" + c.String(), Files: rows, Rows: int64(rows)}, u.readErr
+}
+
+func (u upkeep) Compact(_ context.Context, c *schema.Collection) iter.Seq2[arrowhttp.Compaction, error] {
+	return func(yield func(arrowhttp.Compaction, error) bool) {
+		if u.readErr != nil {
+			yield(arrowhttp.Compaction{}, u.readErr)
+			return
+		}
+		if yield(arrowhttp.Compaction{FilesBefore: 4, FilesAfter: 1}, nil) && u.scanErr != nil {
+			yield(arrowhttp.Compaction{}, u.scanErr)
+		}
+	}
+}
+
+func (u upkeep) Expire(context.Context, *schema.Collection) iter.Seq2[arrowhttp.Expiry, error] {
+	return func(func(arrowhttp.Expiry, error) bool) {} // nothing is past its time
 }
 
 func (s *store) Verify(_ context.Context, only string) iter.Seq2[arrowhttp.VerifyReport, error] {

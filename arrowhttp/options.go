@@ -58,7 +58,7 @@ func (o *Options) Validate() error {
 	for name, missing := range map[string]bool{
 		"Collections": b.Collections == nil, "Schemas": b.Schemas == nil, "Writer": b.Writer == nil,
 		"Reader": b.Reader == nil, "Changes": b.Changes == nil, "Scanner": b.Scanner == nil,
-		"Describer": b.Describer == nil, "Positions": b.Positions == nil, "Verifier": b.Verifier == nil,
+		"Describer": b.Describer == nil, "Positions": b.Positions == nil, "Verifier": b.Verifier == nil, "Upkeep": b.Upkeep == nil,
 	} {
 		if missing {
 			return fmt.Errorf("arrowhttp options: Backend.%s is nil", name)

@@ -37,6 +37,10 @@ func (s *Server) routes() []*route {
 		{method: get, pattern: basePath + "/scan.arrows", query: scanQuery, handle: scanArrows},
 		{method: get, pattern: basePath + "/scan.arrow", query: scanQuery, handle: scanFile},
 
+		{method: get, pattern: basePath + "/lake", handle: getLake},
+		{method: post, pattern: basePath + "/lake/compact", handle: compactLake},
+		{method: post, pattern: basePath + "/lake/expire", handle: expireLake},
+
 		{method: post, pattern: "/v1/verify", query: []string{"collection"}, handle: verify},
 
 		{method: get, pattern: "/healthz", open: true, lenient: true, handle: getHealth},

@@ -2,10 +2,7 @@ package arrowhttp
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"iter"
-	"net/http"
 	"strings"
 
 	"github.com/trinedb/trine/schema"
@@ -50,35 +47,5 @@ func verify(q *request) error {
 		return err
 	}
 	defer leave()
-	var out *stream
-	for report, err := range q.s.backend.Verifier.Verify(q.ctx(), only) {
-		if err != nil && out == nil {
-			return err
-		}
-		if err != nil {
-			return q.abort(err, &textSink{out: out})
-		}
-		if out == nil {
-			if out, err = newStream(q.w, typeNDJSON, ""); err != nil {
-				return err
-			}
-			q.w.WriteHeader(http.StatusOK)
-		}
-		line, err := json.Marshal(report)
-		if err != nil {
-			return fmt.Errorf("encode report: %w", err)
-		}
-		if _, err := out.Write(append(line, '\n')); err != nil {
-			return err
-		}
-		if err := out.flush(); err != nil {
-			return err
-		}
-	}
-	if out == nil { // there are no collections
-		if out, err = newStream(q.w, typeNDJSON, ""); err != nil {
-			return err
-		}
-	}
-	return out.end(statusComplete)
+	return reports(q, q.s.backend.Verifier.Verify(q.ctx(), only))
 }

@@ -2,10 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
 	"iter"
 	"net/http"
 	"net/url"
@@ -34,36 +30,9 @@ type Difference struct {
 // Verify has the server compare the stores of one collection, or of all if
 // only is empty, and yields a report for each.
 func (c *Client) Verify(ctx context.Context, only string) iter.Seq2[Report, error] {
-	return func(yield func(Report, error) bool) {
-		q := url.Values{}
-		if only != "" {
-			q.Set("collection", only)
-		}
-		resp, err := c.send(ctx, request{method: http.MethodPost, path: "/v1/verify", query: q})
-		if err != nil {
-			yield(Report{}, err)
-			return
-		}
-		defer resp.Body.Close()
-		lines := json.NewDecoder(resp.Body)
-		for {
-			var line struct {
-				Report
-				Problem *Problem `json:"problem"` // last, when the server could not go on
-			}
-			err := lines.Decode(&line)
-			if err == nil && line.Problem != nil {
-				err = fmt.Errorf("verify: %w", line.Problem)
-			}
-			if errors.Is(err, io.EOF) {
-				if status := resp.Trailer.Get("Trine-Status"); status != "complete" {
-					yield(Report{}, fmt.Errorf("verify: %w", ErrIncomplete))
-				}
-				return
-			}
-			if !yield(line.Report, err) || err != nil {
-				return
-			}
-		}
+	q := url.Values{}
+	if only != "" {
+		q.Set("collection", only)
 	}
+	return reports[Report](ctx, c, "verify", request{method: http.MethodPost, path: "/v1/verify", query: q})
 }

@@ -40,6 +40,11 @@ type config struct {
 	SegmentAge      time.Duration `koanf:"segment_age" yaml:"segment_age"`
 	SegmentGrace    time.Duration `koanf:"segment_grace" yaml:"segment_grace"`
 	AnswersKept     time.Duration `koanf:"answers_kept" yaml:"answers_kept"`
+	LakeUpkeep      string        `koanf:"lake_upkeep" yaml:"lake_upkeep"`
+	LakeSnapshots   int           `koanf:"lake_snapshots" yaml:"lake_snapshots"`
+	LakeSnapshotAge time.Duration `koanf:"lake_snapshot_age" yaml:"lake_snapshot_age"`
+	LakeFileGrace   time.Duration `koanf:"lake_file_grace" yaml:"lake_file_grace"`
+	LakeOrphanGrace time.Duration `koanf:"lake_orphan_grace" yaml:"lake_orphan_grace"`
 	MinFreeBytes    int64         `koanf:"min_free_bytes" yaml:"min_free_bytes"`
 	ShutdownTimeout time.Duration `koanf:"shutdown_timeout" yaml:"shutdown_timeout"`
 	StallTimeout    time.Duration `koanf:"stall_timeout" yaml:"stall_timeout"`
@@ -59,6 +64,7 @@ var configDefaults = map[string]any{
 	"linger": "0s", "chunk_bytes": 0,
 	"flush_bytes": 32 << 20, "flush_deadline": "10s",
 	"segment_bytes": 64 << 20, "segment_age": "1h", "segment_grace": "10m", "answers_kept": "24h",
+	"lake_upkeep": "auto", "lake_snapshots": 10, "lake_snapshot_age": "24h", "lake_file_grace": "4h", "lake_orphan_grace": "72h",
 	"min_free_bytes": 512 << 20, "shutdown_timeout": "30s",
 	"stall_timeout": arrowhttp.DefaultStallTimeout.String(), "max_scans": arrowhttp.DefaultMaxScans,
 	"max_log_reads": arrowhttp.DefaultMaxLogReads, "max_follows": arrowhttp.DefaultMaxFollows,
@@ -83,6 +89,11 @@ var configHelp = []struct{ key, help string }{
 	{"segment_age", "longest that a change waits to be in a segment"},
 	{"segment_grace", "how long a chunk or segment is kept once nobody needs it"},
 	{"answers_kept", "how long a chunk is kept for its answers to idempotent writes; shorter than a client sends again, and an index that is lost lets it write twice"},
+	{"lake_upkeep", "auto: small and worn files are merged and old ones removed by themselves; off: only by trine lake"},
+	{"lake_snapshots", "most snapshots of a table that can be read"},
+	{"lake_snapshot_age", "age past which a snapshot can no longer be read, but for the newest"},
+	{"lake_file_grace", "how long files stay after the last version that names them: longer than the longest query"},
+	{"lake_orphan_grace", "how long files stay that no version names: longer than the longest commit, twice"},
 	{"min_free_bytes", "free disk space below which writes are refused; negative: never"},
 	{"shutdown_timeout", "longest that a shutdown waits for requests and stores"},
 	{"stall_timeout", "longest that a client may neither send nor take a byte before it is cut off"},
@@ -205,6 +216,13 @@ func decodeConfig(k *koanf.Koanf) (config, error) {
 		return c, usage("config: segment_age, segment_grace and answers_kept are times above 0, as 10m")
 	case c.FlushBytes < 1<<10:
 		return c, usage("config: flush_bytes %d: want at least 1024", c.FlushBytes)
+	case c.LakeSnapshots < 1 || c.LakeSnapshots > 1000:
+		return c, usage("config: lake_snapshots %d: want 1 to 1000", c.LakeSnapshots)
+	case c.LakeSnapshotAge <= 0 || c.LakeFileGrace <= 0 || c.LakeOrphanGrace <= 0:
+		return c, usage("config: lake_snapshot_age, lake_file_grace and lake_orphan_grace are times above 0, as 4h")
+	}
+	if err := choice("lake-upkeep", c.LakeUpkeep, "auto", "off"); err != nil {
+		return c, err
 	}
 	return c, choice("log-format", c.LogFormat, "text", "json")
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/trinedb/trine/arrowhttp"
 	"github.com/trinedb/trine/internal/node"
+	"github.com/trinedb/trine/lakehouse"
 )
 
 func newServe() *cobra.Command {
@@ -81,6 +82,10 @@ func startServer(ctx context.Context, c config) (*server, error) {
 		Data: c.Data, LakeStore: c.LakeStore, Linger: c.Linger, ChunkBytes: c.ChunkBytes, FlushBytes: c.FlushBytes,
 		SegmentStore: c.SegmentStore, SegmentBytes: c.SegmentBytes, SegmentAge: c.SegmentAge, SegmentGrace: c.SegmentGrace, AnswersKept: c.AnswersKept,
 		FlushDeadline: c.FlushDeadline, MinFreeBytes: c.MinFreeBytes,
+		NoUpkeep: c.LakeUpkeep == "off",
+		Lake: lakehouse.Options{
+			SnapshotsKept: c.LakeSnapshots, SnapshotAge: c.LakeSnapshotAge, FileGrace: c.LakeFileGrace, OrphanGrace: c.LakeOrphanGrace,
+		},
 		Logger: s.logger, Registerer: registry,
 	}
 	placeStores(&o, c.Store)

@@ -26,6 +26,7 @@ func (n *Node) Backend() arrowhttp.Backend {
 		Describer:   describes{n.Engine},
 		Positions:   positions{n.Engine},
 		Verifier:    verifies{n},
+		Upkeep:      upkeeps{n.Engine},
 	}
 }
 
@@ -59,15 +60,24 @@ func (c collections) Apply(ctx context.Context, defs []definition.Definition, dr
 // Drop ends the collection and lets its table go. The index's space comes back
 // by itself, as the drop is in the log.
 func (c collections) Drop(ctx context.Context, tenant, name string) error {
+	doomed, err := c.Get(ctx, tenant, name)
+	if err != nil {
+		return err
+	}
+	// The mark first: a crash between the drop and the removal leaves files that
+	// upkeep finds by it.
+	if err := c.n.Engine.MarkTable(ctx, doomed); err != nil {
+		return err
+	}
 	dropped, err := c.Registry.Drop(ctx, tenant, name)
 	if err != nil {
 		return err
 	}
 	// A client that goes away now has dropped it all the same.
 	if err := c.n.lake.Drop(context.WithoutCancel(ctx), dropped); err != nil {
-		// The collection is gone; its files are orphans and cost space only.
-		c.n.opts.Logger.Warn("table of a dropped collection is left behind", "collection", dropped.String(), "error", err)
+		c.n.opts.Logger.Warn("table of a dropped collection is left to upkeep", "collection", dropped.String(), "error", err)
 	}
+	c.n.Engine.TableDropped(dropped)
 	return nil
 }
 
@@ -136,7 +146,7 @@ func (s scans) Scan(ctx context.Context, c *schema.Collection, q query.Scan) (*a
 	}
 	return &arrowhttp.ScanStream{
 		Schema: scan.Schema, Position: scan.Position, SnapshotID: scan.SnapshotID, Batches: scan.Batches,
-		Close: func() error { return nil }, // nothing is deleted under a scan yet
+		Close: func() error { scan.Close(); return nil },
 	}, nil
 }
 

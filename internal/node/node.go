@@ -53,6 +53,10 @@ type Options struct {
 	// SegmentBytes, SegmentAge, SegmentGrace, AnswersKept: see log.SegmentOptions.
 	SegmentBytes                          int64
 	SegmentAge, SegmentGrace, AnswersKept time.Duration
+	// NoUpkeep: see sync.Options. Lake adjusts the lake; its store and clock are the
+	// node's.
+	NoUpkeep bool
+	Lake     lakehouse.Options
 	// MinFreeBytes is the free space of the disk below which writes are
 	// refused; see kvindex.Options.
 	MinFreeBytes int64
@@ -213,17 +217,16 @@ func writerID(host string, pid int) string {
 }
 
 func (n *Node) openRooms() (err error) {
-	n.lake, err = lakehouse.Open(lakehouse.Options{
-		Objects: n.stores.objects, BaseURI: n.stores.baseURI,
-		Logger: n.opts.Logger, Now: n.opts.Now,
-	})
+	lake := n.opts.Lake
+	lake.Objects, lake.BaseURI, lake.Logger, lake.Now = n.stores.objects, n.stores.baseURI, n.opts.Logger, n.opts.Now
+	n.lake, err = lakehouse.Open(lake)
 	if err != nil {
 		return err
 	}
 	n.Engine, err = sync.Open(sync.Options{
 		Log: n.channel, Index: n.index, Lake: n.lake, Catalog: n.Registry, Dropped: registry.DroppedInstance,
-		FlushBytes: n.opts.FlushBytes,
-		Logger:     n.opts.Logger, Registerer: n.opts.Registerer, Now: n.opts.Now,
+		FlushBytes: n.opts.FlushBytes, NoUpkeep: n.opts.NoUpkeep,
+		Logger: n.opts.Logger, Registerer: n.opts.Registerer, Now: n.opts.Now,
 	})
 	if err != nil {
 		return err

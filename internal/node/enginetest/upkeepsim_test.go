@@ -276,7 +276,7 @@ func (s *upkeepSim) step() {
 			s.open = slices.Delete(s.open, i, i+1)
 		}
 	case 11:
-		s.clock.pass(time.Duration(s.random.IntN(40)) * time.Minute)
+		s.clock.pass(time.Duration(s.random.IntN(150)) * time.Minute)
 	case 12:
 		s.compare("scan", s.scan(), s.want())
 	}
@@ -378,7 +378,7 @@ func TestUpkeepSimulation(t *testing.T) {
 	}
 	t.Logf("%d runs: %v", *seeds, counts)
 	for _, what := range []string{"exchanges", "races", "compact failed", "flush failed", "expire failed", "removed files"} {
-		if counts[what] == 0 {
+		if counts[what] == 0 && *seeds >= 50 { // fewer may miss one
 			t.Errorf("no %s in %d runs", what, *seeds)
 		}
 	}
