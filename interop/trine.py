@@ -142,6 +142,18 @@ class Client:
     def describe(self, collection):
         return json.loads(self.request("GET", _path(collection)))
 
+    def load(self, collection):
+        """Loads the table as an engine does, which brings it up to date."""
+        return json.loads(self.request("GET", f"/iceberg/v1/namespaces/{collection.tenant}/tables/{collection.name}"))
+
+    def lake(self, collection):
+        """How the table stands."""
+        return json.loads(self.request("GET", _path(collection) + "/lake"))
+
+    def reports(self, collection, action):
+        """Has the server do something, and gives what it reports, line by line."""
+        return [json.loads(line) for line in self.request("POST", f"{_path(collection)}/{action}").splitlines()]
+
     def write(self, collection, records, op=None):
         """Writes one atomic batch of records, as NDJSON."""
         lines = "".join(json.dumps(r, allow_nan=False) + "\n" for r in records)

@@ -18,11 +18,6 @@ import (
 // upkeepRetry is how long a table waits whose upkeep failed.
 const upkeepRetry = 5 * time.Minute
 
-// orphanDelay is how long after the first commit that this process makes to a
-// table its folder is listed for orphans, past the grace: once for each life of
-// the process, as a crash is what makes them.
-const orphanDelay = time.Hour
-
 // upkeeper does what tables need beside commits: it merges small and worn files,
 // expires snapshots, and removes versions, files and orphans whose time has come.
 // It finds work from commits, and after a restart from the index's marks: a table
@@ -80,7 +75,10 @@ func (u *upkeeper) schedule(inst schema.Instance, name string, at time.Time) {
 	defer u.mu.Unlock()
 	t := u.tables[inst]
 	if t == nil {
-		t = &tableUpkeep{name: name, orphansAt: u.engine.opts.Now().Add(u.engine.lake.OrphanGrace() + orphanDelay)}
+		// Crashes make orphans, so that it is enough to look for them once in a life
+		// of the process, when those of before are past the grace.
+		grace := u.engine.lake.OrphanGrace()
+		t = &tableUpkeep{name: name, orphansAt: u.engine.opts.Now().Add(grace + grace/8)}
 		u.tables[inst] = t
 		u.engine.metrics.upkeep.waiting.Inc()
 	}

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"strings"
 	stdsync "sync"
 	"testing"
@@ -51,6 +50,13 @@ type stores struct {
 	log     *blob.Mem
 	objects lakehouse.Objects
 	lake    lakehouse.Options // all but the store
+	catalog *catalog
+}
+
+func newStores(t *testing.T, objects lakehouse.Objects) stores {
+	return stores{dir: t.TempDir(), log: blob.NewMem(), objects: objects, catalog: &catalog{
+		collections: map[schema.Instance]*schema.Collection{}, schemas: map[schema.SchemaID]*schema.Schema{},
+	}}
 }
 
 // newRig starts an engine; objects is the lake's store, nil for one in memory.
@@ -59,15 +65,13 @@ func newRig(t *testing.T, objects lakehouse.Objects, o sync.Options) *rig {
 	if objects == nil {
 		objects = blob.NewMem()
 	}
-	return newRigOn(t, stores{dir: t.TempDir(), log: blob.NewMem(), objects: objects}, o)
+	return newRigOn(t, newStores(t, objects), o)
 }
 
 // newRigOn starts an engine on some stores.
 func newRigOn(t *testing.T, at stores, o sync.Options) *rig {
 	t.Helper()
-	r := &rig{t: t, catalog: &catalog{
-		collections: map[schema.Instance]*schema.Collection{}, schemas: map[schema.SchemaID]*schema.Schema{},
-	}}
+	r := &rig{t: t, catalog: at.catalog}
 	var err error
 	must := func(what string) {
 		t.Helper()
@@ -178,15 +182,6 @@ type catalog struct {
 	mu          stdsync.Mutex
 	collections map[schema.Instance]*schema.Collection
 	schemas     map[schema.SchemaID]*schema.Schema
-}
-
-// takeOver makes the definitions those of another.
-func (k *catalog) takeOver(from *catalog) {
-	from.mu.Lock()
-	defer from.mu.Unlock()
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.collections, k.schemas = maps.Clone(from.collections), maps.Clone(from.schemas)
 }
 
 // define makes a collection what the schema says; it is the first one or an

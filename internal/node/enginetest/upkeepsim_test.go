@@ -127,9 +127,7 @@ func (s *upkeepSim) crash() {
 	s.mu.Lock()
 	s.dead, s.fuse = false, -1
 	s.mu.Unlock()
-	catalog := s.r.catalog
 	s.start()
-	s.r.catalog.takeOver(catalog)
 }
 
 // lit runs fn with a store that may fail under it, and crashes if it did.
@@ -302,12 +300,10 @@ func runUpkeepSim(t *testing.T, seed uint64, counts map[string]int) {
 		}
 	}()
 	s.clock.now = time.UnixMilli(1_800_000_000_000)
-	s.stores = stores{
-		dir: t.TempDir(), log: blob.NewMem(), objects: &blobtest.Faulty{Store: s.objects, Hook: s.hook},
-		lake: lakehouse.Options{
-			Now: s.clock.Now, TargetFileBytes: 8 << 10, RowGroupRows: 64, SnapshotsKept: 3,
-			SnapshotAge: 2 * time.Hour, FileGrace: 20 * time.Minute, OrphanGrace: 3 * time.Hour,
-		},
+	s.stores = newStores(t, &blobtest.Faulty{Store: s.objects, Hook: s.hook})
+	s.stores.lake = lakehouse.Options{
+		Now: s.clock.Now, TargetFileBytes: 8 << 10, RowGroupRows: 64, SnapshotsKept: 3,
+		SnapshotAge: 2 * time.Hour, FileGrace: 20 * time.Minute, OrphanGrace: 12 * time.Hour,
 	}
 	s.start()
 	shape := items
@@ -341,7 +337,7 @@ func (s *upkeepSim) settle() {
 	must(err)
 	must(s.r.engine.Compact(s.t.Context(), s.c, func(sync.Compaction) error { return nil }))
 	for range 3 {
-		s.clock.pass(8 * time.Hour)
+		s.clock.pass(13 * time.Hour)
 		must(s.r.engine.ExpireTable(s.t.Context(), s.c, func(r sync.Removal) error {
 			s.counts["removed orphans"] += r.Orphans
 			return nil
