@@ -158,3 +158,59 @@ func TestUpkeepEnds(t *testing.T) {
 		t.Errorf("%v, %+v", err, report)
 	}
 }
+
+// openedObjects tells of each data file that is opened.
+type openedObjects struct {
+	*blob.Mem
+	opened func(name string)
+}
+
+func (o *openedObjects) Open(ctx context.Context, name string) (blob.Reader, error) {
+	o.opened(name)
+	return o.Mem.Open(ctx, name)
+}
+
+// While the index is told of moved rows, a scan finds the rows that its tail
+// supersedes by their old places; and when telling it fails, by none.
+func TestScanWhileRowsMove(t *testing.T) {
+	for _, fails := range []bool{false, true} {
+		objects := &openedObjects{Mem: blob.NewMem(), opened: func(string) {}}
+		r := newRig(t, objects, sync.Options{NoUpkeep: true})
+		c := r.catalog.define(16, items)
+		for i := range 4 {
+			r.append(c, upsert(c, item(int64(i), "old")...), upsert(c, item(int64(10+i), "old")...))
+			if _, err := r.engine.Flush(t.Context(), c); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.append(c, upsert(c, item(1, "new")...), upsert(c, item(12, "new")...), schema.Record{
+			Op: schema.OpDelete, Key: c.Schema.AppendKey(nil, item(3, "")),
+		})
+		const want = "[0 old 2 old 10 old 11 old 13 old 1 new 12 new]"
+		scans := 0
+		ctx, cancel := context.WithCancel(t.Context())
+		objects.opened = func(name string) {
+			if scans > 0 || !strings.Contains(name, "/data/21474") {
+				return
+			}
+			scans++
+			if got := fmt.Sprint(r.rows(c, query.Scan{})); got != want {
+				t.Errorf("while rows move: %s, want %s", got, want)
+			}
+			if fails {
+				cancel()
+			}
+		}
+		err := r.engine.Compact(ctx, c, func(sync.Compaction) error { return nil })
+		cancel()
+		if (err != nil) != fails || scans != 1 {
+			t.Fatalf("compact: %v, %d scans", err, scans)
+		}
+		if got := fmt.Sprint(r.rows(c, query.Scan{})); got != want {
+			t.Errorf("after it, failed %v: %s, want %s", fails, got, want)
+		}
+		if report, err := r.engine.Verify(t.Context(), c); err != nil || !report.OK() {
+			t.Errorf("%v, %+v", err, report)
+		}
+	}
+}

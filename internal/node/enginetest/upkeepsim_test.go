@@ -239,6 +239,7 @@ func (s *upkeepSim) compact() {
 }
 
 func (s *upkeepSim) expire() {
+	s.clock.pass(25 * time.Minute)
 	s.lit("expire", func(ctx context.Context) error {
 		return s.r.engine.ExpireTable(ctx, s.c, func(r sync.Removal) error {
 			s.counts["removed versions"] += r.Versions
