@@ -18,7 +18,11 @@
 // Files are written with parquet-go and read to Arrow with pqarrow, each being
 // the faster at that.
 //
-// Caveats: one committer per table is assumed for progress, not for safety;
-// metadata versions are never deleted while the table lives, as the commit
-// protocol rests on their names; format version 3 is refused.
+// Upkeep: PlanRewrite, Rewrite and Replace merge small and worn data files; Expire,
+// Clean and RemoveOrphans remove what nobody can need. All go on beside commits
+// and reads.
+//
+// Caveats: one committer per table is assumed for progress, not for safety; old
+// files live on for a time after they have left the table, as engines may read
+// them; format version 3 is refused.
 package lakehouse
