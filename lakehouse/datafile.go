@@ -52,6 +52,7 @@ type dataWriter struct {
 	file   *openFile
 	files  []*entry
 	counts []Written
+	key    []byte            // of the row being written
 	wrote  func(name string) // told of each file when it is durable
 }
 
@@ -68,7 +69,6 @@ type openFile struct {
 	start   int64 // size of the file where it began
 	sorted  bool
 	lastKey []byte
-	thisKey []byte
 }
 
 func newDataWriter(l *Lake, table tablePath, s *schema.Schema, next uint32) (*dataWriter, error) {
@@ -82,6 +82,14 @@ func newDataWriter(l *Lake, table tablePath, s *schema.Schema, next uint32) (*da
 
 // write adds a row, to a new file if the last one is full.
 func (w *dataWriter) write(ctx context.Context, row Row) error {
+	if w.schema.Keyed() {
+		w.key = w.schema.AppendKey(w.key[:0], row.Values)
+	}
+	return w.writeKeyed(ctx, row, w.key)
+}
+
+// writeKeyed is write for who has the row's key, if it has one.
+func (w *dataWriter) writeKeyed(ctx context.Context, row Row, key []byte) error {
 	if w.file == nil {
 		if err := w.open(ctx); err != nil {
 			return err
@@ -95,9 +103,8 @@ func (w *dataWriter) write(ctx context.Context, row Row) error {
 	f.rows++
 	f.inGroup++
 	if f.sorted {
-		f.thisKey = w.schema.AppendKey(f.thisKey[:0], row.Values)
-		f.sorted = bytes.Compare(f.lastKey, f.thisKey) <= 0
-		f.lastKey, f.thisKey = f.thisKey, f.lastKey
+		f.sorted = bytes.Compare(f.lastKey, key) <= 0
+		f.lastKey = append(f.lastKey[:0], key...)
 	}
 	if !full {
 		return nil

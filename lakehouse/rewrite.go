@@ -104,10 +104,11 @@ func (r *Rewrite) merge(ctx context.Context, w *dataWriter, pace func(context.Co
 				return err
 			}
 		}
-		if err := w.write(ctx, src.rows[src.at]); err != nil {
+		row, place := src.row()
+		if err := w.writeKeyed(ctx, row, src.key); err != nil {
 			return err
 		}
-		src.moved[src.place[src.at]] = at
+		src.moved[place] = at
 		if err := m.pop(); err != nil {
 			return err
 		}

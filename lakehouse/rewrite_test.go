@@ -282,14 +282,13 @@ func TestRewriteOfAppendOnly(t *testing.T) {
 		for plan := tbl.snap.PlanRewrite(s); plan != nil; plan = tbl.snap.PlanRewrite(s) {
 			tbl.rewrite(tbl.snap, plan)
 		}
-	}
-	tbl.checkSet(tbl.snap)
-	ids := read(t, tbl.snap, lakehouse.ReadOptions{Schema: s, Columns: []int{0}})
-	for i, id := range ids {
-		if id != fmt.Sprintf("%d|", i) {
-			t.Fatalf("row %d is %s", i, id)
+		for at, id := range read(t, tbl.snap, lakehouse.ReadOptions{Schema: s, Columns: []int{0}}) {
+			if id != fmt.Sprintf("%d|", at) {
+				t.Fatalf("after %d commits row %d is %s", i+1, at, id)
+			}
 		}
 	}
+	tbl.checkSet(tbl.snap)
 	if n := len(tbl.snap.Files()); n > 12 {
 		t.Errorf("%d files", n)
 	}

@@ -13,8 +13,13 @@ import (
 	"github.com/trinedb/trine/schema"
 )
 
-// sourceRows is how many rows of a source are decoded at a time.
-const sourceRows = 4096
+// sourceRows is how many rows of a source are decoded at a time, and sourceStep how
+// many of them are made Rows: these take some 64 bytes a value, and those of all
+// sources should stay in the processor's cache.
+const (
+	sourceRows = 4096
+	sourceStep = 256
+)
 
 // rowSource is the live rows of one data file as Rows, of which one is at hand.
 type rowSource struct {
@@ -24,12 +29,13 @@ type rowSource struct {
 	reader *schema.ArrowRows
 	schema *schema.Schema
 
-	batch arrow.RecordBatch
-	rows  []Row
-	slab  []schema.Value
-	place []uint32 // of rows, in the file
-	at    int
-	key   []byte // of the row at hand, or its seq
+	batch arrow.RecordBatch // decoded
+	place []uint32          // of its rows, in the file
+	taken int               // rows of batch that were made Rows
+	rows  []Row             // the last of these
+	slab  []schema.Value    // their values
+	at    int               // the row at hand, of rows
+	key   []byte            // its key
 	// moved is where each row of the file went: its place among all rows written,
 	// or gone.
 	moved []uint32
@@ -91,39 +97,51 @@ func (r *rowSource) release() {
 func (r *rowSource) advance() (bool, error) {
 	r.at++
 	for r.at >= len(r.rows) {
-		r.release()
-		b, err, ok := r.next()
-		if err != nil || !ok {
-			return false, err
+		if r.batch == nil || r.taken == int(r.batch.NumRows()) {
+			if ok, err := r.nextBatch(); err != nil || !ok {
+				return false, err
+			}
 		}
-		if err := r.load(b); err != nil {
+		if err := r.load(); err != nil {
 			return false, fmt.Errorf("read %s: %w", r.file.data.file.FilePath(), err)
 		}
 	}
-	row := &r.rows[r.at]
 	if r.schema.Keyed() {
-		r.key = r.schema.AppendKey(r.key[:0], row.Values)
+		r.key = r.schema.AppendKey(r.key[:0], r.rows[r.at].Values)
 	}
 	return true, nil
 }
 
-// load makes Rows of a batch, which it keeps: their values point into it.
-func (r *rowSource) load(b fileBatch) error {
-	b.batch.Retain()
-	r.batch = b.batch
-	r.rows, r.slab, r.at = r.rows[:0], r.slab[:0], 0
-	r.place = append(r.place[:0], b.rows...)
-	user := len(r.schema.Fields)
-	seqs, ok1 := b.batch.Column(user).(*array.Int64)
-	times, ok2 := b.batch.Column(user + 1).(*array.Timestamp)
-	if !ok1 || !ok2 {
-		return fmt.Errorf("system columns are a %s and a %s: %w", b.batch.Column(user).DataType(), b.batch.Column(user+1).DataType(), schema.ErrCorrupt)
+// nextBatch decodes some rows.
+func (r *rowSource) nextBatch() (bool, error) {
+	r.release()
+	b, err, ok := r.next()
+	if err != nil || !ok {
+		return false, err
 	}
-	if need := user * int(b.batch.NumRows()); cap(r.slab) < need {
+	b.batch.Retain() // values of rows point into it
+	r.batch, r.taken = b.batch, 0
+	r.place = append(r.place[:0], b.rows...)
+	return true, nil
+}
+
+// load makes Rows of the next part of the batch.
+func (r *rowSource) load() error {
+	to := min(r.taken+sourceStep, int(r.batch.NumRows()))
+	part := r.batch.NewSlice(int64(r.taken), int64(to))
+	defer part.Release()
+	r.rows, r.slab, r.at, r.taken = r.rows[:0], r.slab[:0], 0, to
+	user := len(r.schema.Fields)
+	seqs, ok1 := part.Column(user).(*array.Int64)
+	times, ok2 := part.Column(user + 1).(*array.Timestamp)
+	if !ok1 || !ok2 {
+		return fmt.Errorf("system columns are a %s and a %s: %w", part.Column(user).DataType(), part.Column(user+1).DataType(), schema.ErrCorrupt)
+	}
+	if need := user * sourceStep; cap(r.slab) < need {
 		r.slab = make([]schema.Value, 0, need)
 	}
-	fields := arrow.NewSchema(b.batch.Schema().Fields()[:user], nil)
-	columns := array.NewRecordBatch(fields, b.batch.Columns()[:user], b.batch.NumRows())
+	fields := arrow.NewSchema(part.Schema().Fields()[:user], nil)
+	columns := array.NewRecordBatch(fields, part.Columns()[:user], part.NumRows())
 	defer columns.Release()
 	return r.reader.Rows(columns, func(i int, values []schema.Value) error {
 		from := len(r.slab)
@@ -133,6 +151,11 @@ func (r *rowSource) load(b fileBatch) error {
 		})
 		return nil
 	})
+}
+
+// row is the row at hand, and its place in the file.
+func (r *rowSource) row() (Row, uint32) {
+	return r.rows[r.at], r.place[r.taken-len(r.rows)+r.at]
 }
 
 // before orders the rows at hand: by key, else by seq.

@@ -201,15 +201,19 @@ func (u *upkeeper) work(ctx context.Context, inst schema.Instance, t *tableUpkee
 		return next, 0, err
 	}
 	done, compactErr := e.compactOnce(ctx, inst, e.newPacer().pace)
-	if errors.Is(compactErr, schema.ErrConflict) {
-		compactErr = nil // a drop, a definition or another process came between: look again later
+	conflict := errors.Is(compactErr, schema.ErrConflict)
+	if conflict {
+		compactErr = nil
 	}
 	snap, next, err := u.remove(ctx, c, t)
 	if err = errors.Join(compactErr, err); err != nil || snap == nil {
 		return next, 0, err
 	}
-	if done != nil {
-		next = e.opts.Now() // perhaps there is more to merge; others come first
+	switch {
+	case done != nil: // perhaps there is more to merge; others come first
+		next = e.opts.Now()
+	case conflict: // a definition or another process came between
+		next = earlier(next, e.opts.Now().Add(e.opts.UpkeepEvery))
 	}
 	return next, snap.ID(), nil
 }
@@ -239,7 +243,10 @@ func (u *upkeeper) remove(ctx context.Context, c *schema.Collection, t *tableUpk
 		return nil, next, err
 	}
 	t.cleanAt = now.Add(e.opts.UpkeepEvery)
-	if cleaned.More || err != nil {
+	switch {
+	case err != nil: // another process removes as well, or it is being dropped
+		cleaned.Next = t.cleanAt
+	case cleaned.More:
 		t.cleanAt, cleaned.Next = time.Time{}, now
 	}
 	if !cleaned.Next.IsZero() && cleaned.Next.Before(t.cleanAt) {
