@@ -20,7 +20,11 @@ type gate struct {
 }
 
 // gates are the kinds that are bounded.
-type gates struct{ scans, reads, follows, verifies *gate }
+type gates struct{ scans, reads, follows, verifies, upkeeps *gate }
+
+// maxUpkeeps is how many may ask for the upkeep of tables at a time: one is worked
+// on, the others wait for their turn.
+const maxUpkeeps = 8
 
 func newGates(o Options, m *metrics) gates {
 	kind := func(name string, most int) *gate {
@@ -32,6 +36,7 @@ func newGates(o Options, m *metrics) gates {
 	return gates{
 		scans: kind("scan", o.MaxScans), reads: kind("log", o.MaxLogReads),
 		follows: kind("follow", o.MaxFollows), verifies: kind("verify", o.MaxVerifies),
+		upkeeps: kind("upkeep", maxUpkeeps),
 	}
 }
 

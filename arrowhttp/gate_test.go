@@ -40,8 +40,8 @@ func TestStreamsAreBounded(t *testing.T) {
 	}
 	r.text("GET", airports+"/log", "") // is of a kind of its own
 	r.text("POST", "/v1/verify", "")
-	wantText(t, "under way", series(t, reg, "trine_http_streams"), "follow 1, log 0, scan 1, verify 0")
-	wantText(t, "refused", series(t, reg, "trine_http_streams_refused_total"), "follow 1, log 0, scan 3, verify 0")
+	wantText(t, "under way", series(t, reg, "trine_http_streams"), "follow 1, log 0, scan 1, upkeep 0, verify 0")
+	wantText(t, "refused", series(t, reg, "trine_http_streams_refused_total"), "follow 1, log 0, scan 3, upkeep 0, verify 0")
 	cancel()
 	<-r.store.closed
 	<-r.store.readEnded
@@ -50,7 +50,7 @@ func TestStreamsAreBounded(t *testing.T) {
 	if err := r.srv.Shutdown(t.Context()); err != nil { // when it returns each has given its place back
 		t.Error(err)
 	}
-	wantText(t, "at the end", series(t, reg, "trine_http_streams"), "follow 0, log 0, scan 0, verify 0")
+	wantText(t, "at the end", series(t, reg, "trine_http_streams"), "follow 0, log 0, scan 0, upkeep 0, verify 0")
 }
 
 // series lists a metric as its label and value.

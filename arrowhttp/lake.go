@@ -76,6 +76,11 @@ func compactLake(q *request) error {
 	if err != nil {
 		return err
 	}
+	leave, err := q.s.gates.upkeeps.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
 	return reports(q, q.s.backend.Upkeep.Compact(q.ctx(), c))
 }
 
@@ -85,5 +90,10 @@ func expireLake(q *request) error {
 	if err != nil {
 		return err
 	}
+	leave, err := q.s.gates.upkeeps.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
 	return reports(q, q.s.backend.Upkeep.Expire(q.ctx(), c))
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/trinedb/trine/arrowhttp"
+	"github.com/trinedb/trine/schema"
 )
 
 func TestProbes(t *testing.T) {
@@ -61,6 +62,37 @@ func TestVerify(t *testing.T) {
 	res := r.do("POST", "/v1/verify", "")
 	if body, err := io.ReadAll(res.Body); err == nil || !strings.Contains(string(body), `{"problem":`) {
 		t.Errorf("cut report: %v\n%s", err, body)
+	}
+}
+
+// The upkeep of a table answers a line for each piece of work, a failure before the
+// first as a problem and after it as a cut stream.
+func TestLakeUpkeep(t *testing.T) {
+	r := newRig(t)
+	if text := r.text("GET", airports+"/lake", ""); !strings.Contains(text, `"files":`) || !strings.Contains(text, `"next_look":null`) {
+		t.Errorf("status: %s", text)
+	}
+	if text := r.text("POST", airports+"/lake/compact", ""); !strings.Contains(text, `"files_before":4,"files_after":1`) {
+		t.Errorf("compact: %s", text)
+	}
+	wantText(t, "expire", r.text("POST", airports+"/lake/expire", ""), "")
+	r.store.scanErr = errBoom
+	res := r.do("POST", airports+"/lake/compact", "")
+	if body, err := io.ReadAll(res.Body); err == nil || !strings.Contains(string(body), `{"problem":`) {
+		t.Errorf("cut: %v\n%s", err, body)
+	}
+	r.store.readErr = schema.ErrUnsupported
+	if p := r.problem("POST", airports+"/lake/compact", ""); p.Status < 400 {
+		t.Errorf("refused: %+v", p)
+	}
+	for _, path := range []string{"/lake", "/lake/compact", "/lake/expire"} {
+		method := "POST"
+		if path == "/lake" {
+			method = "GET"
+		}
+		if p := r.problem(method, "/v1/tenants/acme/collections/nowhere"+path, ""); p.Status != 404 {
+			t.Errorf("%s of no collection: %+v", path, p)
+		}
 	}
 }
 
