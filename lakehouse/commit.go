@@ -9,10 +9,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
-	"golang.org/x/sync/errgroup"
-
 	"github.com/apache/iceberg-go"
+	"github.com/google/uuid"
 
 	"github.com/trinedb/trine/schema"
 )
@@ -51,10 +49,6 @@ type Written struct {
 	File uint32
 	Rows int
 }
-
-// deleteWriters is how many delete files are written at once: each waits for
-// the disk, and one flush may touch many data files.
-const deleteWriters = 8
 
 // Commit writes the rows and deletes and makes them the table's next version.
 // When Base is not the newest version, or another committer was faster, it
@@ -236,60 +230,6 @@ func (t *commitTask) writeRows(ctx context.Context, rows iter.Seq2[Row, error]) 
 	}
 	t.added, t.progress.nextFile = w.files, w.next
 	return w.counts, nil
-}
-
-// writeDeletes makes, for each data file that loses rows, a delete file with
-// all its deletes, or lets the file go when nothing is left of it.
-func (t *commitTask) writeDeletes(ctx context.Context, deletes map[uint32][]uint32) error {
-	group, gctx := errgroup.WithContext(ctx)
-	group.SetLimit(deleteWriters)
-	for _, ordinal := range slices.Sorted(maps.Keys(deletes)) {
-		if len(deletes[ordinal]) == 0 {
-			continue
-		}
-		var file *tableFile
-		if t.base != nil {
-			file = t.base.file(ordinal)
-		}
-		if file == nil {
-			_ = group.Wait()
-			return fmt.Errorf("delete rows of data file %d: the table has no such file: %w", ordinal, schema.ErrInvalid)
-		}
-		group.Go(func() error { return t.deleteRows(gctx, file, deletes[ordinal]) })
-	}
-	return group.Wait()
-}
-
-// deleteRows is writeDeletes for one data file.
-func (t *commitTask) deleteRows(ctx context.Context, file *tableFile, rows []uint32) error {
-	ordinal := file.data.ordinal
-	old, err := t.lake.deletedRows(ctx, file.deletes)
-	if err != nil {
-		return err
-	}
-	all := union(old, rows)
-	if last := int64(all[len(all)-1]); last >= file.rows() {
-		return fmt.Errorf("delete row %d of data file %d, which has %d rows: %w", last, ordinal, file.rows(), schema.ErrInvalid)
-	}
-	var e *entry
-	if n := int64(len(all)); n > int64(len(old)) && n < file.rows() {
-		if e, err = t.lake.writeDeletes(ctx, t.path, file.data, all); err != nil {
-			return err
-		}
-		if name, err := t.lake.name(e.file.FilePath()); err == nil {
-			t.wrote(name)
-		}
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.deletesN += int64(len(all) - len(old))
-	if e != nil {
-		t.deletes[ordinal] = e
-	}
-	if int64(len(all)) == file.rows() {
-		t.gone[ordinal] = true
-	}
-	return nil
 }
 
 // manifests encodes the manifests that change, has put write them, and returns

@@ -1,6 +1,7 @@
 package lakehouse
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -221,4 +222,19 @@ func valueReader(t schema.Type, a arrow.Array) (func(int) schema.Value, error) {
 		return func(i int) schema.Value { return schema.String(a.Value(i)) }, nil
 	}
 	return nil, fmt.Errorf("key of type %s as %s: %w", t, a.DataType(), schema.ErrCorrupt)
+}
+
+// readOrder is by lowest seq, so that the rows of an append-only table come in
+// seq order. Files that compaction wrote have the higher ordinals and the lower
+// seqs; without them the ordinals are in order.
+func readOrder(files []tableFile) []int {
+	if len(files) == 0 || files[len(files)-1].data.ordinal < rewriteOrdinals {
+		return nil
+	}
+	order := make([]int, len(files))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(files[a].data.firstSeq, files[b].data.firstSeq) })
+	return order
 }

@@ -1,7 +1,6 @@
 package lakehouse
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,21 +47,6 @@ func (f *tableFile) deleted() int64 {
 	return f.deletes.file.Count()
 }
 
-// readOrder is by lowest seq, so that the rows of an append-only table come in
-// seq order. Files that compaction wrote have the higher ordinals and the lower
-// seqs; without them the ordinals are in order.
-func readOrder(files []tableFile) []int {
-	if len(files) == 0 || files[len(files)-1].data.ordinal < rewriteOrdinals {
-		return nil
-	}
-	order := make([]int, len(files))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(files[a].data.firstSeq, files[b].data.firstSeq) })
-	return order
-}
-
 // DataFile is a file of rows in a table.
 type DataFile struct {
 	Ordinal uint32 // dense per table, never given out again
@@ -83,40 +67,6 @@ func (s *Snapshot) NextSeq() schema.Seq { return s.progress.nextSeq }
 
 // Position is the log position that NextSeq belongs to.
 func (s *Snapshot) Position() schema.Position { return s.progress.position }
-
-// Named are the snapshots that the version names, oldest first, the last being
-// this one: their ids and times.
-func (s *Snapshot) Named() []SnapshotRef {
-	all := s.meta.Snapshots()
-	refs := make([]SnapshotRef, len(all))
-	for i := range all {
-		refs[i] = SnapshotRef{ID: all[i].SnapshotID, Time: time.UnixMilli(all[i].TimestampMs)}
-	}
-	return refs
-}
-
-// SnapshotRef is a snapshot that a version names.
-type SnapshotRef struct {
-	ID   int64
-	Time time.Time
-}
-
-// Overdue reports whether Expire has something to do.
-func (s *Snapshot) Overdue() bool {
-	return len(s.lake.overdue(s.meta.Snapshots(), s.lake.opts.SnapshotsKept, 1)) > 0
-}
-
-// NextExpiry is when Expire will first have something to do, if nothing is
-// committed before; zero if never.
-func (s *Snapshot) NextExpiry() time.Time {
-	if named := s.Named(); len(named) > 1 {
-		return named[0].Time.Add(s.lake.opts.SnapshotAge + time.Millisecond)
-	}
-	return time.Time{}
-}
-
-// Version is the number of the table's version.
-func (s *Snapshot) Version() int { return s.version }
 
 // Files are the table's data files by ascending ordinal.
 func (s *Snapshot) Files() []DataFile {
