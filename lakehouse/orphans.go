@@ -83,8 +83,9 @@ func (k *cleaner) suspects(ctx context.Context, floor int) (map[string]bool, err
 
 // versionOf is the number of a version's metadata file.
 func (k *cleaner) versionOf(name string) (int, bool) {
-	text, ok := strings.CutPrefix(name, string(k.path)+"/metadata/v")
-	if text, ok = strings.CutSuffix(text, ".metadata.json"); !ok {
+	text := strings.TrimPrefix(name, string(k.path)+"/metadata/v")
+	text, ok := strings.CutSuffix(text, ".metadata.json")
+	if !ok {
 		return 0, false
 	}
 	n, err := strconv.Atoi(text)

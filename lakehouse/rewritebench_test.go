@@ -64,7 +64,7 @@ func BenchmarkRewrite(b *testing.B) {
 // bareRewrite reads the rows of a snapshot's files and writes them to one.
 func bareRewrite(b *testing.B, objects *blob.Mem, snap *lakehouse.Snapshot) {
 	var out bytes.Buffer
-	var w *parquet.Writer
+	var w *parquet.GenericWriter[any]
 	buf := make([]parquet.Row, 1000)
 	for _, f := range snap.Files() {
 		r, err := objects.Open(context.Background(), f.URI[len("mem://lake/"):])
@@ -76,7 +76,7 @@ func bareRewrite(b *testing.B, objects *blob.Mem, snap *lakehouse.Snapshot) {
 			b.Fatal(err)
 		}
 		if w == nil {
-			w = parquet.NewWriter(&out, in.Schema(), parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}),
+			w = parquet.NewGenericWriter[any](&out, in.Schema(), parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}),
 				parquet.DataPageVersion(1), parquet.MaxRowsPerRowGroup(lakehouse.DefaultRowGroupRows))
 		}
 		for _, g := range in.RowGroups() {
