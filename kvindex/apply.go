@@ -37,6 +37,7 @@ func (x *Index) Apply(ctx context.Context, c *schema.Chunk) error {
 		return nil
 	}
 	if err := x.apply(ctx, c); err != nil {
+		x.NoteDamage(err)
 		return fmt.Errorf("apply chunk %s: %w", c.Position, err)
 	}
 	return nil

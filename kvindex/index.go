@@ -47,6 +47,8 @@ type Index struct {
 	guarded   map[secondaryRef]struct{}                 // unique ones that may have been ready; under mu
 	unindexed atomic.Pointer[error]                     // why staged rows have no entries
 	build     *builder
+
+	damage sync.Once // the first damage that was met while open
 }
 
 // cachedSecondaries is of how many collections it is remembered which secondary
@@ -180,7 +182,9 @@ func (x *Index) VerifyChecksums(ctx context.Context) error {
 	}
 	defer x.gate.leave()
 	if err := x.eng.verify(); err != nil {
-		return corrupt("verify index "+x.opts.Dir, err)
+		err = corrupt("verify index "+x.opts.Dir, err)
+		x.NoteDamage(err)
+		return err
 	}
 	return nil
 }

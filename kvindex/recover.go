@@ -14,12 +14,14 @@ import (
 )
 
 const (
-	formatVersion = "2\n"
-	shardDir      = "00"
+	shardDir = "00"
 	// maxOpenings is how often an Open may die before the directory is taken
 	// for damaged: Badger ends the process on some damage.
 	maxOpenings = 3
 )
+
+// formatVersion is what FORMAT holds.
+var formatVersion = fmt.Sprintf("%d\n", FormatVersion)
 
 // openDir makes the directory ready, and opens the engine in it.
 func openDir(o Options) (engine, *dirLock, error) {
@@ -39,6 +41,9 @@ func openDir(o Options) (engine, *dirLock, error) {
 
 func openLocked(o Options) (engine, error) {
 	shard := filepath.Join(o.Dir, shardDir)
+	if err := CheckDamaged(o.Dir); err != nil {
+		return nil, err
+	}
 	if err := checkFormat(o.Dir); err != nil {
 		return nil, err
 	}
