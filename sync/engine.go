@@ -37,6 +37,10 @@ type Options struct {
 	// instance, so that its space is taken back.
 	Dropped func(schema.Record) (schema.Instance, bool)
 
+	// OnIndexed, when set, is told of each chunk once the index holds it, in order,
+	// and must not block: the next chunk waits for it.
+	OnIndexed func(*schema.Chunk)
+
 	// FlushBytes is how many bytes of changes make a collection's table worth
 	// a commit at once. Default 32 MiB.
 	FlushBytes int64
@@ -85,6 +89,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.OnIndexed == nil {
+		o.OnIndexed = func(*schema.Chunk) {}
 	}
 }
 

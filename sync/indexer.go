@@ -34,6 +34,7 @@ func (e *Engine) runIndexer(ctx context.Context) {
 		e.appliedMoved.signal()
 		e.metrics.applied(chunk, e.opts.Now())
 		e.flusher.touch(chunk)
+		e.opts.OnIndexed(chunk)
 	}
 }
 

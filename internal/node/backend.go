@@ -85,6 +85,7 @@ type reads struct{ n *Node }
 
 func (r reads) Get(ctx context.Context, c *schema.Collection, key []byte) (arrowhttp.Row, bool, error) {
 	row, ok, err := r.n.index.GetRow(ctx, c.Instance, key)
+	r.n.index.NoteDamage(err)
 	return arrowhttp.Row(row), ok, err
 }
 
@@ -108,6 +109,7 @@ func (r reads) Lookup(ctx context.Context, c *schema.Collection, by *schema.Inde
 	if failed != nil {
 		return failed
 	}
+	r.n.index.NoteDamage(err)
 	return err
 }
 
@@ -117,9 +119,17 @@ func (r reads) Range(ctx context.Context, c *schema.Collection, by *schema.Index
 			return fn(entry, arrowhttp.Row(row))
 		})
 	}
-	return r.n.index.RangeRows(ctx, c.Instance, kvindex.KeyRange(k), func(key []byte, row kvindex.Row) (bool, error) {
-		return fn(key, arrowhttp.Row(row))
+	// What fn fails with is not the index's damage.
+	var failed error
+	err := r.n.index.RangeRows(ctx, c.Instance, kvindex.KeyRange(k), func(key []byte, row kvindex.Row) (bool, error) {
+		more, err := fn(key, arrowhttp.Row(row))
+		failed = err
+		return more, err
 	})
+	if failed == nil {
+		r.n.index.NoteDamage(err)
+	}
+	return err
 }
 
 type changes struct{ *sync.Engine }

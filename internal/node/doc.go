@@ -3,6 +3,7 @@
 //	DIR/log/      chunks and the head of the channel   (the database)
 //	DIR/kvindex/  Badger; may be removed while stopped (rebuilt from the log)
 //	DIR/lake/     Iceberg tables
+//	DIR/index/    snapshots of the index, if they are on and the store is local
 //	DIR/tmp/      what is being served and need not outlive the process
 //	DIR/LOCK      held by the process that serves the directory
 //

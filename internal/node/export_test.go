@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/trinedb/trine/schema"
 )
@@ -35,4 +36,27 @@ func (n *Node) Chunks(t testing.TB) (all []*schema.Chunk) {
 		t.Fatal(err)
 	}
 	return all
+}
+
+// NoteIndexDamage is what a read of the index does that meets damage.
+func (n *Node) NoteIndexDamage(err error) { n.index.NoteDamage(err) }
+
+// Indexed is what the log's collector asks.
+func (n *Node) Indexed() schema.Position { return n.indexed() }
+
+// AwaitSnapshots waits until the snapshotter has seen all of the log, and no
+// snapshot is under way.
+func (n *Node) AwaitSnapshots(t testing.TB) {
+	t.Helper()
+	s := n.snapshots
+	settled := func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.seen.Compare(n.channel.Durable()) >= 0 && !s.running
+	}
+	for deadline := time.Now().Add(30 * time.Second); !settled(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("a snapshot does not end")
+		}
+	}
 }

@@ -60,6 +60,14 @@ type Options struct {
 	// MinFreeBytes is the free space of the disk below which writes are
 	// refused; see kvindex.Options.
 	MinFreeBytes int64
+	// IndexSnapshots say when snapshots of the index are taken, and whether.
+	IndexSnapshots IndexSnapshots
+	// RebuildIndex throws the index away when the node is opened. Default: it is
+	// kept if it is not damaged.
+	RebuildIndex Rebuild
+	// Replayed is told of each chunk that Open gives to the index, and of about
+	// which the last will be. Default: nobody.
+	Replayed func(c *schema.Chunk, last uint64)
 	// FlushDeadline is how long loading a table waits for its flush. Past it
 	// the last snapshot is answered. Default 10 s.
 	FlushDeadline time.Duration
@@ -93,6 +101,8 @@ type Node struct {
 	index   *kvindex.Index
 	channel *log.Channel
 	lake    *lakehouse.Lake
+
+	snapshots *snapshotter // nil: they are off
 
 	closeOnce stdsync.Once
 	closeErr  error
@@ -135,13 +145,19 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if n.Registry, err = registry.New(registry.Options{Store: definitions{n}, Now: n.opts.Now}); err != nil {
 		return err
 	}
-	if n.index, err = n.openIndex(); err != nil {
+	if n.snapshots, err = newSnapshotter(n); err != nil {
+		return err
+	}
+	if n.index, err = n.openIndex(ctx); err != nil {
 		return err
 	}
 	if n.channel, err = n.openChannel(ctx); err != nil {
 		return err
 	}
 	n.index.Build(n.decided)
+	if n.snapshots != nil {
+		n.snapshots.findLast(ctx)
+	}
 	return n.openRooms()
 }
 
@@ -167,28 +183,18 @@ func (n *Node) mustExist() error {
 	return nil
 }
 
-// openIndex opens Badger, or starts it anew if it is damaged: it is a function
-// of the log.
-func (n *Node) openIndex() (*kvindex.Index, error) {
-	o := kvindex.Options{
-		Dir: filepath.Join(n.opts.Data, "kvindex"), MinFreeBytes: n.opts.MinFreeBytes, Catalog: catalog{n.Registry},
-		Logger: n.opts.Logger, Now: n.opts.Now,
-	}
-	index, err := kvindex.Open(o)
-	if !errors.Is(err, schema.ErrCorrupt) {
-		return index, err
-	}
-	n.opts.Logger.Warn("index is damaged and is built anew from the log", "error", err)
-	if err := os.RemoveAll(o.Dir); err != nil {
-		return nil, fmt.Errorf("remove damaged index: %w", err)
-	}
-	return kvindex.Open(o)
-}
-
 func (n *Node) openChannel(ctx context.Context) (*log.Channel, error) {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
+	}
+	var last uint64
+	if n.opts.Replayed != nil {
+		extent, err := n.stores.extent(ctx)
+		if err != nil {
+			return nil, err
+		}
+		last = extent.Hint
 	}
 	replayed := 0
 	channel, err := log.Open(ctx, log.Options{
@@ -197,7 +203,13 @@ func (n *Node) openChannel(ctx context.Context) (*log.Channel, error) {
 		Segments: n.segments(), Load: n.load,
 		CatchUp: func(ctx context.Context, c *schema.Chunk) error {
 			replayed++
-			return sync.ApplyChunk(ctx, n.index, registry.DroppedInstance, c)
+			if err := sync.ApplyChunk(ctx, n.index, registry.DroppedInstance, c); err != nil {
+				return err
+			}
+			if n.opts.Replayed != nil {
+				n.opts.Replayed(c, last)
+			}
+			return nil
 		},
 		MaxChunkBytes: cmp.Or(n.opts.ChunkBytes, n.stores.suits.chunkBytes),
 		Linger:        cmp.Or(n.opts.Linger, n.stores.suits.linger),
@@ -225,7 +237,7 @@ func (n *Node) openRooms() (err error) {
 	}
 	n.Engine, err = sync.Open(sync.Options{
 		Log: n.channel, Index: n.index, Lake: n.lake, Catalog: n.Registry, Dropped: registry.DroppedInstance,
-		FlushBytes: n.opts.FlushBytes, NoUpkeep: n.opts.NoUpkeep,
+		FlushBytes: n.opts.FlushBytes, NoUpkeep: n.opts.NoUpkeep, OnIndexed: n.onIndexed(),
 		Logger: n.opts.Logger, Registerer: n.opts.Registerer, Now: n.opts.Now,
 	})
 	if err != nil {
@@ -252,6 +264,10 @@ func (n *Node) close(ctx context.Context) error {
 	// Then what reads the log and writes the other two.
 	if n.Engine != nil {
 		errs = append(errs, n.Engine.Close(ctx))
+	}
+	// A snapshot under way ends unfinished: it holds the index open.
+	if n.snapshots != nil {
+		n.snapshots.close()
 	}
 	// The index last of the stores: both write to it.
 	if n.index != nil {

@@ -21,8 +21,13 @@ func (n *Node) segments() log.SegmentOptions {
 	}
 }
 
-// indexed is what the index would still hold after a power failure.
+// indexed is what the index would still hold after a power failure, or where
+// snapshots are on, after the loss of the disk: so the log keeps what a restored
+// index lacks, answers to idempotent writes with it.
 func (n *Node) indexed() schema.Position {
+	if n.snapshots != nil {
+		return n.snapshots.lastPosition()
+	}
 	pos, err := n.index.Durable()
 	if err != nil {
 		n.opts.Logger.Warn("no chunk is deleted: how far the index is durable is not known", "error", err)

@@ -13,6 +13,7 @@ import (
 	"github.com/trinedb/trine/internal/blob/count"
 	"github.com/trinedb/trine/internal/blob/hedge"
 	"github.com/trinedb/trine/internal/blob/s3"
+	"github.com/trinedb/trine/kvindex/snapshot"
 	"github.com/trinedb/trine/lakehouse"
 	"github.com/trinedb/trine/log"
 	"github.com/trinedb/trine/schema"
@@ -26,6 +27,7 @@ type stores struct {
 	folder  log.ChunkFolder  // of chunks
 	segs    log.SegmentStore // where chunks go as segments
 	objects lakehouse.Objects
+	index   snapshot.Store    // of snapshots of the index; nil: they are off
 	baseURI string            // of the lake's objects, for engines
 	engine  map[string]string // what engines need to read them; see rest.Options
 	suits   pace
@@ -72,6 +74,9 @@ func openStores(ctx context.Context, o Options) (*stores, error) {
 	}
 	if err == nil {
 		err = s.openLake(ctx, o)
+	}
+	if err == nil {
+		err = s.openIndexStore(ctx, o)
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.close())
