@@ -52,6 +52,11 @@ type config struct {
 	MaxLogReads     int           `koanf:"max_log_reads" yaml:"max_log_reads"`
 	MaxFollows      int           `koanf:"max_follows" yaml:"max_follows"`
 	MaxVerifies     int           `koanf:"max_verifies" yaml:"max_verifies"`
+
+	IndexSnapshot         string        `koanf:"index_snapshot" yaml:"index_snapshot"`
+	IndexSnapshotBytes    int64         `koanf:"index_snapshot_bytes" yaml:"index_snapshot_bytes"`
+	IndexSnapshotInterval time.Duration `koanf:"index_snapshot_interval" yaml:"index_snapshot_interval"`
+	IndexSnapshotRate     int64         `koanf:"index_snapshot_rate" yaml:"index_snapshot_rate"`
 }
 
 // defaultListen is loopback: a server that others can reach is somebody's
@@ -68,7 +73,8 @@ var configDefaults = map[string]any{
 	"min_free_bytes": 512 << 20, "shutdown_timeout": "30s",
 	"stall_timeout": arrowhttp.DefaultStallTimeout.String(), "max_scans": arrowhttp.DefaultMaxScans,
 	"max_log_reads": arrowhttp.DefaultMaxLogReads, "max_follows": arrowhttp.DefaultMaxFollows,
-	"max_verifies": arrowhttp.DefaultMaxVerifies,
+	"max_verifies":   arrowhttp.DefaultMaxVerifies,
+	"index_snapshot": "auto", "index_snapshot_bytes": 256 << 20, "index_snapshot_interval": "15m", "index_snapshot_rate": 64 << 20,
 }
 
 // configHelp says what each key is for; it is also what flags there are.
@@ -101,6 +107,10 @@ var configHelp = []struct{ key, help string }{
 	{"max_log_reads", "most reads of logs at a time, followers not counted"},
 	{"max_follows", "most followers of logs at a time"},
 	{"max_verifies", "most verifications at a time"},
+	{"index_snapshot", "snapshots of the key index in the store: on, off, or auto for on in S3 and off on a local disk"},
+	{"index_snapshot_bytes", "bytes of the log after which the next snapshot is taken"},
+	{"index_snapshot_interval", "time after which one is taken though it was less, once something is written"},
+	{"index_snapshot_rate", "bytes in a second at which a snapshot is made, at most; negative: no bound"},
 }
 
 // addConfigFlags adds a flag for each key, with dashes.
@@ -224,6 +234,12 @@ func decodeConfig(k *koanf.Koanf) (config, error) {
 	if err := choice("lake-upkeep", c.LakeUpkeep, "auto", "off"); err != nil {
 		return c, err
 	}
+	if c.IndexSnapshotBytes < 1<<20 || c.IndexSnapshotInterval <= 0 || c.IndexSnapshotRate == 0 {
+		return c, usage("config: index_snapshot_bytes is at least 1048576, index_snapshot_interval a time above 0, as 15m, and index_snapshot_rate not 0")
+	}
+	if err := choice("index-snapshot", c.IndexSnapshot, "auto", "on", "off"); err != nil {
+		return c, err
+	}
 	return c, choice("log-format", c.LogFormat, "text", "json")
 }
 
@@ -240,6 +256,17 @@ func placeStores(o *node.Options, urls []string) {
 		o.Store = urls[0]
 	default:
 		o.Zones = urls
+	}
+}
+
+// indexSnapshots are a node's.
+func (c config) indexSnapshots() node.IndexSnapshots {
+	mode := node.SnapshotMode(c.IndexSnapshot)
+	if c.IndexSnapshot == "auto" {
+		mode = node.SnapshotAuto
+	}
+	return node.IndexSnapshots{
+		Mode: mode, Bytes: c.IndexSnapshotBytes, Interval: c.IndexSnapshotInterval, BytesPerSecond: c.IndexSnapshotRate,
 	}
 }
 

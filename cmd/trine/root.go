@@ -60,7 +60,7 @@ SQL engine as an Iceberg table.
 	root.AddCommand(
 		newQuickstart(), newServe(), newApply(a), newLs(a), newDescribe(a), newDrop(a),
 		newWrite(a), newImport(a), newFence(a), newGet(a), newRange(a), newLog(a), newScan(a),
-		newVerify(a), newLake(a), newBench(a), newVersion(a),
+		newVerify(a), newIndex(a), newLake(a), newBench(a), newVersion(a),
 	)
 	return root
 }
