@@ -79,7 +79,8 @@ func (e *Engine) walkOnce(ctx context.Context, inst schema.Instance, w *walk) er
 			return err
 		}
 		if w.next == began {
-			return nil // nobody has it
+			// Applied since, or nobody has it.
+			return e.groupsBetween(ctx, inst, applied, durable, w.group)
 		}
 	}
 	return nil

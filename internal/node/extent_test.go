@@ -102,10 +102,15 @@ func TestExtentReadsNoChunk(t *testing.T) {
 	closeNode(t, n)
 	reg := prometheus.NewRegistry()
 	n = openNode(t, node.Options{Data: data, Registerer: reg})
-	before := chunkReads(t, reg)
-	check("restarted")
-	if got := chunkReads(t, reg); got != before {
-		t.Errorf("%v reads of chunks to tell how long logs are", got-before)
+	// The archivist reads chunks too, beside us, until it is where the log is.
+	before, reads := 0.0, 1.0
+	for tries := 0; reads > 0 && tries < 200; tries++ {
+		before = chunkReads(t, reg)
+		check("restarted")
+		reads = chunkReads(t, reg) - before
+	}
+	if reads > 0 {
+		t.Errorf("%v reads of chunks to tell how long logs are", reads)
 	}
 	for _, err := range n.Engine.Changes(t.Context(), c, sync.ChangesRequest{To: 1}) {
 		if err != nil {
