@@ -1,7 +1,6 @@
 package log_test
 
 import (
-	"fmt"
 	"runtime"
 	"testing"
 
@@ -32,7 +31,7 @@ func BenchmarkMemoryAfterBurst(b *testing.B) {
 		}
 		burst := heap()
 		c.Applied(c.Durable())
-		mustAppend(b, c, batch(group(16, fmt.Sprint("after"))))
+		mustAppend(b, c, batch(group(16, "after")))
 		b.ReportMetric(burst-before, "burst-MiB")
 		b.ReportMetric(heap()-before, "applied-MiB")
 	}

@@ -113,13 +113,26 @@ func dropped(rec schema.Record) (schema.Instance, bool) {
 // append writes one batch and returns when it is durable.
 func (r *rig) append(c *schema.Collection, records ...schema.Record) log.Ack {
 	r.t.Helper()
-	ack, err := r.channel.Append(context.Background(), log.Append{
-		Groups: []log.AppendGroup{{Instance: c.Instance, Records: records}},
-	})
+	ack, err := r.tryAppend(c, records)
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	return ack
+}
+
+// appendBeside writes one batch while the test goes on.
+func (r *rig) appendBeside(c *schema.Collection, records ...schema.Record) {
+	go func() {
+		if _, err := r.tryAppend(c, records); err != nil {
+			r.t.Error(err)
+		}
+	}()
+}
+
+func (r *rig) tryAppend(c *schema.Collection, records []schema.Record) (log.Ack, error) {
+	return r.channel.Append(context.Background(), log.Append{
+		Groups: []log.AppendGroup{{Instance: c.Instance, Records: records}},
+	})
 }
 
 // upsert is a record of c, as of its schema.

@@ -89,7 +89,7 @@ func TestFollowFromFarBehind(t *testing.T) {
 			}
 			switch next++; {
 			case next == 1:
-				go r.append(c, upsert(c, item(1, "wakes it")...)) // from the watch, not from the first read
+				r.appendBeside(c, upsert(c, item(1, "wakes it")...)) // from the watch, not from the first read
 			case next == 2:
 				for i := range chunks {
 					r.append(c, upsert(c, item(int64(i), "b")...))
@@ -100,7 +100,7 @@ func TestFollowFromFarBehind(t *testing.T) {
 				}
 			case next == chunks+2 && !late:
 				late = true
-				go r.append(c, upsert(c, item(2, "live again")...))
+				r.appendBeside(c, upsert(c, item(2, "live again")...))
 			case next == chunks+3:
 				cancel()
 			}
