@@ -31,6 +31,7 @@ type pipeline struct {
 	wg      sync.WaitGroup
 
 	hinting atomic.Bool
+	due     atomic.Uint64 // what the head is to tell next; 0: nothing
 
 	mu     sync.Mutex
 	moved  sync.Cond   // the window moved, or something failed
@@ -95,8 +96,8 @@ func (p *pipeline) work(ctx context.Context, enc *chunk.Encoder) {
 			p.reuse(b.data)
 		}
 		b.data = nil
-		if n := p.done(b); n > 0 {
-			p.hint(ctx, n)
+		if p.done(b) {
+			p.hint(ctx)
 		}
 	}
 }
@@ -148,9 +149,9 @@ func (p *pipeline) turn(b *building) error {
 	}
 }
 
-// done gives back b, and those behind that waited for it. It gives a number that
-// the head should tell of, or 0.
-func (p *pipeline) done(b *building) (hint uint64) {
+// done gives back b, and those behind that waited for it. It reports whether there
+// is something due that the head should tell.
+func (p *pipeline) done(b *building) (hint bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	b.done = true
@@ -166,7 +167,8 @@ func (p *pipeline) done(b *building) (hint uint64) {
 		front := p.order[0]
 		p.order = p.order[1:]
 		if front.number%p.c.o.HintEvery == 0 && (front.run != p.failed || front.number < p.from) {
-			hint = front.number
+			p.due.Store(front.number)
+			hint = true
 		}
 		p.results <- front
 	}
@@ -174,22 +176,30 @@ func (p *pipeline) done(b *building) (hint uint64) {
 	return hint
 }
 
-// hint updates the head, and puts nothing more if it belongs to another by now.
-// One worker at a time does that: the store of the head may be slow, or away, and
-// chunks do not wait for it.
-func (p *pipeline) hint(ctx context.Context, n uint64) {
-	if !p.hinting.CompareAndSwap(false, true) {
-		return
-	}
-	defer p.hinting.Store(false)
-	err := p.c.updateHint(ctx, n)
-	if err != nil {
-		p.c.o.Logger.Warn("head not updated", "channel", p.c.o.Channel, "chunk", n, "error", err)
-	}
-	if errors.Is(err, schema.ErrFenced) {
-		p.mu.Lock()
-		p.fenced = true
-		p.moved.Broadcast()
-		p.mu.Unlock()
+// hint lets the head tell up to where chunks are durable, and puts nothing more if
+// it belongs to another by now. One worker at a time does that: the store of the
+// head may be slow, or away, and chunks do not wait for it. What came meanwhile it
+// tells next.
+func (p *pipeline) hint(ctx context.Context) {
+	for p.hinting.CompareAndSwap(false, true) {
+		n := p.due.Swap(0)
+		var err error
+		if n > 0 {
+			err = p.c.updateHint(ctx, n)
+		}
+		p.hinting.Store(false)
+		if n == 0 {
+			return
+		}
+		if errors.Is(err, schema.ErrFenced) {
+			p.mu.Lock()
+			p.fenced = true
+			p.moved.Broadcast()
+			p.mu.Unlock()
+		}
+		if err != nil {
+			p.c.o.Logger.Warn("head not updated", "channel", p.c.o.Channel, "chunk", n, "error", err)
+			return
+		}
 	}
 }

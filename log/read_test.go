@@ -196,25 +196,28 @@ func TestCatchUp(t *testing.T) {
 
 // TestHintKeepsOpenShort counts what a second Open reads.
 func TestHintKeepsOpenShort(t *testing.T) {
-	s, x := newFaults(blob.NewMem()), newFakeIndex(t)
-	o := x.options(s)
-	o.HintEvery = 8
-	c := open(t, o)
-	for range 100 {
-		mustAppend(t, c, batch(group(16, "a")))
-	}
-	// Not closed: the hint is that of chunk 96.
-	x.apply(1000)
-	x = x.restart()
-	var reads atomic.Int64
-	s.set(func(call blobtest.Call, _ string) (error, error) {
-		if call == blobtest.GetRange || call == blobtest.Get {
-			reads.Add(1)
+	synctest.Test(t, func(t *testing.T) {
+		s, x := newFaults(blob.NewMem()), newFakeIndex(t)
+		o := x.options(s)
+		o.HintEvery = 8
+		c := open(t, o)
+		for range 100 {
+			mustAppend(t, c, batch(group(16, "a")))
 		}
-		return nil, nil
+		synctest.Wait() // the head is told beside the chunks
+		// Not closed: the hint is that of chunk 96.
+		x.apply(1000)
+		x = x.restart()
+		var reads atomic.Int64
+		s.set(func(call blobtest.Call, _ string) (error, error) {
+			if call == blobtest.GetRange || call == blobtest.Get {
+				reads.Add(1)
+			}
+			return nil, nil
+		})
+		open(t, x.options(s))
+		if reads := reads.Load(); reads > 20+log.MaxInFlight { // six headers and as many ahead, and who counts before them
+			t.Errorf("%d reads to open", reads)
+		}
 	})
-	open(t, x.options(s))
-	if reads := reads.Load(); reads > 20+log.MaxInFlight { // six headers and as many ahead, and who counts before them
-		t.Errorf("%d reads to open", reads)
-	}
 }
