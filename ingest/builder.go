@@ -31,7 +31,7 @@ func (l *limits) take(n int) error {
 
 // recordBytes is what a record takes in memory beside its bytes: its place in
 // the batch and in what finds its key.
-const recordBytes = 80
+const recordBytes = 104
 
 // builder encodes the records of one collection's part of a batch.
 type builder struct {

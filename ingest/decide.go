@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"context"
 	"fmt"
 	"slices"
 
@@ -10,8 +9,9 @@ import (
 
 // decision settles, once a batch's place in the log is known, what depends on
 // the rows before it: an insert must not meet its key, a patch must, and becomes
-// the whole row; a condition on a row must hold; and no record may take what
-// another row has in a unique index.
+// the whole row; a condition on a row must hold; no record may take what another
+// row has in a unique index; and where before images are kept, each change is told
+// as what it is and takes the row that it ends along.
 type decision struct {
 	w        *Writer
 	builders []*builder // as the batch's groups
@@ -21,6 +21,7 @@ type decision struct {
 	errs    schema.FieldErrors
 	kind    error // of what was found first
 	skipped int
+	images  images
 }
 
 func newDecision(w *Writer, builders []*builder, f *findings) *decision {
@@ -41,6 +42,7 @@ func (d *decision) decide() func([]Group) ([]Group, error) {
 // run may be called more than once, each time from the start.
 func (d *decision) run(groups []Group) ([]Group, error) {
 	d.errs, d.kind, d.skipped, d.skip = nil, nil, 0, d.decoding.skip
+	d.images = images{most: d.w.o.MaxBatchBytes}
 	out := make([]Group, 0, len(groups))
 	for _, g := range groups {
 		b := d.builder(g.Instance)
@@ -89,10 +91,14 @@ func (d *decision) group(b *builder, g Group) ([]schema.Record, error) {
 
 // conditional reports whether a record depends on the row with its key.
 func (b *builder) conditional() bool {
-	return len(b.conditions) > 0 || slices.ContainsFunc(b.records, func(r schema.Record) bool {
+	return b.keepsImages() || len(b.conditions) > 0 || slices.ContainsFunc(b.records, func(r schema.Record) bool {
 		return r.Op == schema.OpInsert || r.Op == schema.OpUpdate
 	})
 }
+
+// keepsImages reports whether the collection keeps before images; if that is
+// being changed, as it was when the batch was begun.
+func (b *builder) keepsImages() bool { return b.collection.Options.BeforeImages }
 
 // settle looks at the rows that records meet. It gives the records that may go
 // on, and their places.
@@ -120,11 +126,11 @@ func (d *decision) settle(b *builder, g Group) ([]schema.Record, []int, error) {
 	return out, places, nil
 }
 
-// meet holds one record against the row with its key, and makes a patch the
-// whole row. What stands against it comes back as wrong.
+// meet holds one record against the row with its key, makes a patch the whole
+// row, and keeps the image. What stands against it comes back as wrong.
 func (d *decision) meet(b *builder, i int, inst schema.Instance, rec *schema.Record, p **patcher) (wrong *schema.FieldError, err error) {
 	cond := b.conditionOn(i)
-	if rec.Op != schema.OpInsert && rec.Op != schema.OpUpdate && !cond.set {
+	if rec.Op != schema.OpInsert && rec.Op != schema.OpUpdate && !cond.set && !b.keepsImages() {
 		return nil, nil
 	}
 	cur, seq, exists, err := d.w.o.Index.GetSequenced(inst, rec.Key)
@@ -141,18 +147,22 @@ func (d *decision) meet(b *builder, i int, inst schema.Instance, rec *schema.Rec
 	switch {
 	case rec.Op == schema.OpInsert && exists:
 		return refuse(schema.ErrConflict, "there is a record with this key already: use upsert to replace it"), nil
-	case rec.Op != schema.OpUpdate:
-		return nil, nil
-	case !exists:
+	case rec.Op == schema.OpUpdate && !exists:
 		return refuse(schema.ErrNotFound, "there is no record with this key to patch: use upsert to make it"), nil
-	}
-	if *p == nil {
-		if *p, err = newPatcher(d.w, b); err != nil {
-			return nil, err
+	case rec.Op == schema.OpUpdate:
+		if *p == nil {
+			if *p, err = newPatcher(d.w, b); err != nil {
+				return nil, err
+			}
+		}
+		if rec.Row, wrong, err = (*p).apply(cur, rec.Row, b.given[i]); wrong != nil || err != nil {
+			return wrong, err
 		}
 	}
-	rec.Row, wrong, err = (*p).apply(cur, rec.Row, b.given[i])
-	return wrong, err
+	if b.keepsImages() {
+		err = d.images.take(rec, cur, exists)
+	}
+	return nil, err
 }
 
 // refusal is the error of the batch.
@@ -176,80 +186,4 @@ func first(have, or error) error {
 		return have
 	}
 	return or
-}
-
-// patcher lays patches over rows. Rows and patches may be of any schema in the
-// collection's line; what comes out is of the newest.
-type patcher struct {
-	w        *Writer
-	b        *builder
-	to       *schema.Schema
-	decoders map[schema.SchemaID]*schema.RowDecoder
-	from     *schema.RowDecoder // of the patches
-	given    []int              // place in the patch's schema of each field, or -1
-	row      []schema.Value
-	patch    []schema.Value
-}
-
-func newPatcher(w *Writer, b *builder) (*patcher, error) {
-	to, err := newest(w, b)
-	if err != nil {
-		return nil, err
-	}
-	p := &patcher{w: w, b: b, to: to, decoders: make(map[schema.SchemaID]*schema.RowDecoder)}
-	p.from = schema.NewRowDecoder(b.schema, to)
-	p.given = make([]int, len(to.Fields))
-	for i, f := range to.Fields {
-		p.given[i] = b.schema.IndexID(f.ID)
-	}
-	return p, nil
-}
-
-// apply lays the fields of a patch that were given over a row, and encodes the
-// outcome. What breaks a rule comes back as wrong.
-func (p *patcher) apply(cur, patch []byte, given []uint64) (row []byte, wrong *schema.FieldError, err error) {
-	dec, err := p.decoder(cur)
-	if err != nil {
-		return nil, nil, err
-	}
-	if p.row, err = dec.Decode(cur, p.row[:0]); err != nil {
-		return nil, nil, err
-	}
-	if p.patch, err = p.from.Decode(patch, p.patch[:0]); err != nil {
-		return nil, nil, err
-	}
-	for i, at := range p.given {
-		if at >= 0 && given[at/64]&(1<<(at%64)) != 0 {
-			p.row[i] = p.patch[i]
-		}
-	}
-	if wrong := p.to.CheckRow(p.row); wrong != nil {
-		return nil, wrong, nil
-	}
-	if wrong := indexTooLong(p.b.collection, p.to, p.row); wrong != nil {
-		return nil, wrong, nil
-	}
-	row = p.to.AppendRow(nil, p.row)
-	if most := p.w.o.MaxRecordBytes; len(row) > most {
-		return nil, &schema.FieldError{Rule: fmt.Sprintf("the patched record has %d bytes when encoded, at most %d are kept", len(row), most)}, nil
-	}
-	return row, nil, nil
-}
-
-// decoder reads rows of the schema that a row was written with.
-func (p *patcher) decoder(row []byte) (*schema.RowDecoder, error) {
-	id, err := schema.RowSchemaID(row)
-	if err != nil {
-		return nil, err
-	}
-	if d := p.decoders[id]; d != nil {
-		return d, nil
-	}
-	from, err := p.w.o.Registry.Schema(context.Background(), id)
-	if err != nil {
-		return nil, fmt.Errorf("schema %d of a row: %w", id, err)
-	}
-	d := schema.NewRowDecoder(from, p.to)
-	p.decoders[id] = d
-	return d, nil
 }

@@ -113,7 +113,7 @@ type Registry interface {
 // KeyReader reads rows as they are at the point where a batch is sequenced.
 type KeyReader interface {
 	// GetSequenced is the latest row of a key and its seq, with all that was
-	// sequenced before, durable or not. The row stays good until Decide returns.
+	// sequenced before, durable or not. The row is the caller's to keep.
 	GetSequenced(inst schema.Instance, key []byte) (row []byte, seq schema.Seq, ok bool, err error)
 	// Collisions finds the records that break a unique index of their collection,
 	// each once, given all that was sequenced before and the batch as a whole.

@@ -175,7 +175,7 @@ func (a *applier) openGroup(g *schema.Group, t *tally) {
 	t.nextSeq = g.FirstSeq // a log that was trimmed begins above 0
 	ref := GroupRef{Count: len(g.Records), Position: a.c.Position, TimeMicros: a.c.TimeMicros}
 	for i := range g.Records {
-		ref.Bytes += int64(len(g.Records[i].Key) + len(g.Records[i].Row))
+		ref.Bytes += int64(g.Records[i].Bytes())
 	}
 	key := appendGroupKey(a.batch.alloc(groupKeyLen), g.Instance, g.FirstSeq)
 	a.batch.put(key, appendGroup(a.batch.alloc(groupMax), ref, t.logBytes))
@@ -189,7 +189,7 @@ func (a *applier) record(inst schema.Instance, seq schema.Seq, r *schema.Record,
 	}
 	size := int64(len(r.Key) + len(r.Row))
 	t.nextSeq = seq + 1
-	t.logBytes += size
+	t.logBytes += int64(r.Bytes())
 	if len(r.Key) == 0 {
 		t.rows++
 		t.bytes += size

@@ -35,12 +35,12 @@ const (
 )
 
 // recordOverhead is what a record costs in memory beside its bytes.
-const recordOverhead = 56
+const recordOverhead = 80
 
 func recordsBytes(records []schema.Record) int64 {
 	n := int64(0)
 	for i := range records {
-		n += int64(len(records[i].Key)+len(records[i].Row)) + recordOverhead
+		n += int64(records[i].Bytes()) + recordOverhead
 	}
 	return n
 }
@@ -60,7 +60,7 @@ func (a *Append) check() (int64, error) {
 	}
 	n := groupsBytes(a.Groups)
 	if n > maxAppendBytes {
-		return 0, fmt.Errorf("batch of %d bytes, want at most %d: %w", n, maxAppendBytes, schema.ErrTooLarge)
+		return 0, fmt.Errorf("batch of %d bytes, want at most %d, send it as several: %w", n, maxAppendBytes, schema.ErrTooLarge)
 	}
 	return n, nil
 }
@@ -72,8 +72,12 @@ func checkGroups(groups []AppendGroup) error {
 			return fmt.Errorf("group %d of the batch has no instance: %w", i, schema.ErrInvalid)
 		}
 		for j := range g.Records {
-			if op := g.Records[j].Op; op < schema.OpInsert || op > schema.OpDelete {
-				return fmt.Errorf("record %d of instance %d has %v operation %d: %w", j, g.Instance, op, op, schema.ErrInvalid)
+			r := &g.Records[j]
+			if r.Op < schema.OpInsert || r.Op > schema.OpDelete {
+				return fmt.Errorf("record %d of instance %d has %v operation %d: %w", j, g.Instance, r.Op, r.Op, schema.ErrInvalid)
+			}
+			if len(r.Before) > 0 && !r.Op.Ends() {
+				return fmt.Errorf("record %d of instance %d has a before image, and is an %v: %w", j, g.Instance, r.Op, schema.ErrInvalid)
 			}
 		}
 	}

@@ -84,9 +84,10 @@ type Options struct {
 // how far from a fence a void chunk can lie.
 const MaxInFlight = 16
 
-// maxAppendBytes is the largest batch, in memory; with it a chunk stays well
-// under the limits of its format.
-const maxAppendBytes = 128 << 20
+// maxAppendBytes is the largest batch, in memory: a million records of 64 MiB and
+// before images as large. Stored it is smaller, so that a chunk stays under the
+// limits of its format.
+const maxAppendBytes = 224 << 20
 
 // Validate checks o.
 func (o Options) Validate() error {

@@ -30,7 +30,7 @@ func (w *writer) decide(p *pending) ([]AppendGroup, error) {
 			return nil, err
 		}
 		if p.bytes = groupsBytes(groups); p.bytes > maxAppendBytes {
-			return nil, fmt.Errorf("batch came to %d bytes, want at most %d: %w", p.bytes, maxAppendBytes, schema.ErrTooLarge)
+			return nil, fmt.Errorf("batch came to %d bytes with the rows that it changes, want at most %d, send it as several: %w", p.bytes, maxAppendBytes, schema.ErrTooLarge)
 		}
 	}
 	hollow := func(g AppendGroup) bool { return len(g.Records) == 0 }

@@ -28,12 +28,23 @@ func (o Op) String() string {
 	}
 }
 
+// Ends reports whether the operation puts an end to a row that there was, which
+// can be kept as the change's before image.
+func (o Op) Ends() bool { return o == OpUpdate || o == OpDelete }
+
 // Record is one change as the log carries it.
 type Record struct {
 	Op  Op
 	Key []byte // the encoded primary key; empty in an append-only collection
 	Row []byte // the encoded row; empty for a delete
+	// Before is the encoded row that an OpUpdate or OpDelete put an end to, of
+	// any schema in the collection's line. It is there only if the collection
+	// kept before images when the change was sequenced.
+	Before []byte
 }
+
+// Bytes is the length of the record's key and rows.
+func (r *Record) Bytes() int { return len(r.Key) + len(r.Row) + len(r.Before) }
 
 // Group holds changes of one collection that are neighbours in its log:
 // Records[i] has Seq FirstSeq+i.

@@ -38,7 +38,7 @@ func (e *Engine) extent(ctx context.Context, inst schema.Instance, from, to sche
 		x.LastMicros = max(x.LastMicros, micros)
 		for i := range g.Records {
 			if seq := g.FirstSeq + schema.Seq(i); seq >= from && seq < to {
-				x.Bytes += int64(len(g.Records[i].Key) + len(g.Records[i].Row))
+				x.Bytes += int64(g.Records[i].Bytes())
 			}
 		}
 		return true, nil
