@@ -58,6 +58,20 @@ func sample() ([]schema.Group, []schema.Answer) {
 	return groups, answers
 }
 
+// images are groups some of whose records have a before image.
+func images() []schema.Group {
+	before := func(r schema.Record, row string) schema.Record { r.Before = []byte(row); return r }
+	return []schema.Group{
+		{Instance: 16, FirstSeq: 1 << 40, Records: []schema.Record{
+			before(rec(schema.OpUpdate, "k1", "new"), "old"),
+			before(rec(schema.OpDelete, "k2", ""), strings.Repeat("o", 200)),
+			rec(schema.OpDelete, "k3", ""),
+			rec(schema.OpInsert, "k4", "first"),
+		}},
+		{Instance: 17, FirstSeq: 1, Records: []schema.Record{rec(schema.OpUpsert, "k", "row")}},
+	}
+}
+
 func encode(t testing.TB, h chunk.Header, groups []schema.Group, answers []schema.Answer) []byte {
 	t.Helper()
 	e, err := chunk.NewEncoder()
@@ -86,7 +100,7 @@ func TestRoundTrip(t *testing.T) {
 		kind    chunk.Kind
 		groups  []schema.Group
 		answers []schema.Answer
-	}{{chunk.Data, groups, answers}, {chunk.Data, groups[1:2], nil}, {chunk.Data, nil, answers}, {chunk.Fence, nil, nil}, {chunk.Filler, nil, nil}, {chunk.Marker, nil, nil}} {
+	}{{chunk.Data, groups, answers}, {chunk.Data, groups[1:2], nil}, {chunk.Data, images(), nil}, {chunk.Data, nil, answers}, {chunk.Fence, nil, nil}, {chunk.Filler, nil, nil}, {chunk.Marker, nil, nil}} {
 		data := encode(t, header(c.kind), c.groups, c.answers)
 		h, got, err := decoder(t).Decode("x", channel, pos, data)
 		if err != nil {
@@ -125,7 +139,7 @@ func TestGroupByFooter(t *testing.T) {
 	}
 }
 
-// TestGolden holds the version that is written to the bytes that were written
+// TestGolden holds the versions that are written to the bytes that were written
 // first, and reads those of version 1. zstd may compress differently one day, so
 // what is compressed is only read.
 func TestGolden(t *testing.T) {
@@ -142,8 +156,12 @@ func TestGolden(t *testing.T) {
 		{"v2-plain", plain, true},
 		{"v2-zstd", encode(t, header(chunk.Data), groups, answers), false},
 		{"v2-marker", encode(t, header(chunk.Marker), nil, nil), true},
+		{"v3-plain", encode(t, header(chunk.Data), images(), answers), true},
 	} {
 		path := filepath.Join("testdata", c.name+".hex")
+		if got := fmt.Sprintf("v%d", c.data[4]); got != "v2" && got != c.name[:2] {
+			t.Errorf("%s: written as %s", c.name, got)
+		}
 		if *rewrite && !strings.HasPrefix(c.name, "v1") {
 			if err := os.WriteFile(path, []byte(hex.Dump(c.data)), 0o644); err != nil {
 				t.Fatal(err)
@@ -295,6 +313,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(encode(f, header(chunk.Data), groups, answers))
 	f.Add(encode(f, header(chunk.Fence), nil, nil))
 	f.Add(encode(f, header(chunk.Data), groups[:1], nil))
+	f.Add(encode(f, header(chunk.Data), images(), nil))
 	f.Add(encode(f, header(chunk.Marker), nil, nil))
 	d := decoder(f)
 	e, err := chunk.NewEncoder()

@@ -32,10 +32,12 @@ const (
 	crcSize     = 4
 )
 
-// The versions that are read; the last is written.
+// The versions that are read. One of the last two is written: the lower unless a
+// record has a before image, so that nothing else differs for those without.
 const (
 	firstVersion = 1 // without DurableUpto
-	version      = 2
+	plainVersion = 2 // without before images
+	version      = 3
 )
 
 func corrupt(name string, off int64, format string, args ...any) error {

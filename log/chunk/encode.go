@@ -47,12 +47,13 @@ func (e *Encoder) Compress(on bool) { e.plain = !on }
 // Append encodes a chunk to dst, which must be empty. Groups are sorted by
 // instance, one for each, and none is empty.
 func (e *Encoder) Append(dst []byte, h Header, groups []schema.Group, answers []schema.Answer) ([]byte, error) {
-	dst = h.append(dst[:0])
+	v := versionOf(groups)
+	dst = h.append(dst[:0], v)
 	e.answers = e.answers[:0]
 	for i := range answers {
 		e.answers = appendAnswer(e.answers, &answers[i])
 	}
-	e.footer = h.append(e.footer[:0])
+	e.footer = h.append(e.footer[:0], v)
 	e.footer = binary.AppendUvarint(e.footer, uint64(len(groups)))
 	e.footer = binary.AppendUvarint(e.footer, uint64(len(answers)))
 	e.footer = binary.AppendUvarint(e.footer, uint64(len(e.answers)))
@@ -80,9 +81,19 @@ func (e *Encoder) Append(dst []byte, h Header, groups []schema.Group, answers []
 	if size > MaxObjectBytes || len(e.footer) > MaxFooterBytes {
 		return dst, fmt.Errorf("encode chunk %v: %d bytes, footer %d: %w", h.Position, size, len(e.footer), schema.ErrTooLarge)
 	}
-	dst = appendTrailer(dst, uint64(size), len(e.footer))
+	dst = appendTrailer(dst, uint64(size), len(e.footer), v)
 	e.trim()
 	return dst, nil
+}
+
+// versionOf is the format version of a chunk of those groups.
+func versionOf(groups []schema.Group) uint16 {
+	for i := range groups {
+		if record.HaveImages(groups[i].Records) {
+			return version
+		}
+	}
+	return plainVersion
 }
 
 // trim lets go of working memory that only an unusual chunk needed.
@@ -130,7 +141,7 @@ func (e *Encoder) appendBlock(dst []byte, g *schema.Group, before schema.Instanc
 func recordsSize(records []schema.Record) int {
 	n := 0
 	for i := range records {
-		n += len(records[i].Key) + len(records[i].Row) + 3
+		n += records[i].Bytes() + record.MinBytes
 	}
 	return n
 }
@@ -150,7 +161,7 @@ func appendAnswer(dst []byte, a *schema.Answer) []byte {
 	return binary.AppendUvarint(dst, uint64(a.Count))
 }
 
-func appendTrailer(dst []byte, size uint64, footer int) []byte {
+func appendTrailer(dst []byte, size uint64, footer int, version uint16) []byte {
 	start := len(dst) - footer
 	dst = order.AppendUint64(dst, size)
 	dst = order.AppendUint32(dst, uint32(footer))

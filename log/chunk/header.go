@@ -102,7 +102,7 @@ func Name(channel uint32, pos schema.Position) string {
 // HeadName is the name of a channel's head.
 func HeadName(channel uint32) string { return fmt.Sprintf("ch/%d/head", channel) }
 
-func (h *Header) append(dst []byte) []byte {
+func (h *Header) append(dst []byte, version uint16) []byte {
 	var b [HeaderSize]byte
 	copy(b[offMagic:], headerMagic[:])
 	order.PutUint16(b[offVersion:], version)

@@ -100,6 +100,7 @@ func (b *Builder) addGroup(c *schema.Chunk, g *schema.Group) {
 	if size > cap(b.slab)-len(b.slab) {
 		b.slab = make([]byte, 0, max(size, slabBytes))
 	}
+	b.info.Images = b.info.Images || record.HaveImages(g.Records)
 	at := len(b.slab)
 	for i := range g.Records {
 		b.slab = record.Append(b.slab, &g.Records[i])

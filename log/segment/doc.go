@@ -63,7 +63,12 @@ const BlockBytes = 64 << 10
 // block is longer.
 const ReadAhead = 1 << 20
 
-const version = 1
+// The versions that are read. The lower is written unless a record has a before
+// image, so that nothing differs for those without.
+const (
+	plainVersion = 1
+	version      = 2
+)
 
 // Source is where segments are read from. Package blob says what its errors
 // mean.

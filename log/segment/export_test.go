@@ -11,7 +11,7 @@ func DecodeTail(ref Ref, data []byte) ([]byte, error) {
 	if len(data) >= footerSize+trailerSize {
 		t := data[len(data)-trailerSize:]
 		copy(t[offTrailerMagic:], trailerMagic[:])
-		order.PutUint16(t[offTrailerVersion:], version)
+		copy(t[offTrailerVersion:][:2], data[offVersion:])
 		order.PutUint32(t[offTailLen:], uint32(len(data)))
 		order.PutUint32(t[offTrailerCRC:], crc(data[:len(data)-8]))
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"flag"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -46,6 +47,14 @@ func sample(noise bool) *history {
 	return &h
 }
 
+// sampleImages is a history whose changes have images of the rows before them.
+func sampleImages() *history {
+	h := sample(true)
+	records := h.chunks[2].Groups[0].Records
+	records[0].Before, records[1].Before = []byte("row 1"), []byte("row 2")
+	return h
+}
+
 func (h *history) bytes(t testing.TB) []byte {
 	store := newStore()
 	r := h.build(t, store, 1, uint64(len(h.chunks)))
@@ -56,7 +65,7 @@ func (h *history) bytes(t testing.TB) []byte {
 	return data
 }
 
-// TestGolden holds version 1 to the bytes that were written first. zstd may
+// TestGolden holds the versions to the bytes that were written first. zstd may
 // compress differently one day, so what is compressed is only read.
 func TestGolden(t *testing.T) {
 	for _, c := range []struct {
@@ -66,10 +75,14 @@ func TestGolden(t *testing.T) {
 	}{
 		{"v1-plain", sample(true), true},
 		{"v1-zstd", sample(false), false},
+		{"v2-plain", sampleImages(), true},
 		{"v1-empty", &history{chunks: []*schema.Chunk{{Position: schema.Position{Generation: generation, Chunk: 1}, Epoch: 2, TimeMicros: -1}}}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			data := c.history.bytes(t)
+			if got := fmt.Sprintf("v%d", data[len(data)-12]); got != c.name[:2] {
+				t.Errorf("written as %s", got)
+			}
 			path := filepath.Join("testdata", c.name+".hex")
 			if *rewrite {
 				if err := os.WriteFile(path, []byte(hex.Dump(data)), 0o644); err != nil {
@@ -106,8 +119,8 @@ func check(t testing.TB, r segment.Ref, d *segment.Decoder, data []byte) error {
 // TestDamage flips each byte and cuts at each length: all of it is noticed.
 func TestDamage(t *testing.T) {
 	r, d := ref(1, 1, 3), decoder(t)
-	for _, noise := range []bool{true, false} {
-		data := sample(noise).bytes(t)
+	for _, h := range []*history{sample(true), sample(false), sampleImages()} {
+		data := h.bytes(t)
 		if err := check(t, r, d, data); err != nil {
 			t.Fatal(err)
 		}
@@ -144,7 +157,7 @@ func TestDamage(t *testing.T) {
 // FuzzTail decodes footers, indexes and filters that have a right sum: what is
 // accepted is what would be written.
 func FuzzTail(f *testing.F) {
-	for _, h := range []*history{sample(true), sample(false)} {
+	for _, h := range []*history{sample(true), sample(false), sampleImages()} {
 		data := h.bytes(f)
 		n := int(data[len(data)-16]) | int(data[len(data)-15])<<8
 		f.Add(data[len(data)-n:])
@@ -205,6 +218,14 @@ func FuzzBlock(f *testing.F) {
 		for _, c := range h.chunks {
 			if g, ok := c.Group(id); ok {
 				groups = append(groups, segment.Group{Group: g, Position: c.Position, TimeMicros: c.TimeMicros})
+			}
+		}
+	}
+	f.Add(segment.EncodeBlock(groups), uint64(1), uint64(1<<60), uint64(0))
+	for i := range groups {
+		for j := range groups[i].Records {
+			if r := &groups[i].Records[j]; r.Op.Ends() {
+				r.Before = []byte("row")
 			}
 		}
 	}

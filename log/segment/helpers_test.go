@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/trinedb/trine/internal/blob"
+	"github.com/trinedb/trine/log/record"
 	"github.com/trinedb/trine/log/segment"
 	"github.com/trinedb/trine/schema"
 )
@@ -105,6 +106,9 @@ func randomRecords(r *rand.Rand) []schema.Record {
 			size = r.IntN(200 << 10)
 		}
 		recs[i] = schema.Record{Op: schema.Op(1 + r.IntN(4)), Key: fmt.Append(nil, "key", r.IntN(100)), Row: row(r, size)}
+		if recs[i].Op.Ends() && r.IntN(2) == 0 {
+			recs[i].Before = row(r, 1+r.IntN(60))
+		}
 	}
 	return recs
 }
@@ -138,10 +142,22 @@ func lines(g segment.Group, from schema.Seq) []string {
 	var all []string
 	for i, rec := range g.Records {
 		if seq := g.FirstSeq + schema.Seq(i); seq >= from {
-			all = append(all, fmt.Sprintf("%d/%d at %v, %d: %v %q %q", g.Instance, seq, g.Position, g.TimeMicros, rec.Op, rec.Key, rec.Row))
+			all = append(all, fmt.Sprintf("%d/%d at %v, %d: %v %q %q, was %q", g.Instance, seq, g.Position, g.TimeMicros, rec.Op, rec.Key, rec.Row, rec.Before))
 		}
 	}
 	return all
+}
+
+// images reports whether a change has an image of the row before it.
+func (h *history) images() bool {
+	for _, c := range h.chunks {
+		for i := range c.Groups {
+			if record.HaveImages(c.Groups[i].Records) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // empty are the numbers of chunks without anything.

@@ -112,6 +112,7 @@ func (in *input) describe(to *Info, first bool) {
 	}
 	to.LastMicros = from.LastMicros
 	to.Epoch = max(to.Epoch, from.Epoch)
+	to.Images = to.Images || from.Images
 	for _, n := range from.Empty {
 		if in.span.has(n) {
 			to.Empty = append(to.Empty, n)

@@ -56,6 +56,9 @@ func compare(t *testing.T, s *segment.Reader, h *history, r *rand.Rand) {
 	if i.Changes != uint64(changes) || i.Instances != uint64(collections) || !slices.Equal(i.Empty, h.empty()) {
 		t.Fatalf("info %+v, want %d changes of %d collections, %v empty", i, changes, collections, h.empty())
 	}
+	if h.images() && !i.Images {
+		t.Fatalf("info %+v of records with before images", i)
+	}
 	if first, last := h.chunks[0], h.chunks[len(h.chunks)-1]; i.FirstMicros > first.TimeMicros || i.LastMicros < last.TimeMicros || i.Epoch < last.Epoch {
 		t.Fatalf("info %+v of chunks %+v to %+v", i, first, last)
 	}

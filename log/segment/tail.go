@@ -55,6 +55,7 @@ type Info struct {
 	Instances               uint64 // collections that have changes in it
 	RawBytes                uint64 // blocks before compression
 	Bytes                   int64  // the object
+	Images                  bool   // records may have before images
 	// Empty are the numbers of chunks that held nothing: fences, fillers and
 	// void ones. They are never deleted, and no data chunk is among them.
 	Empty []uint64
@@ -67,6 +68,14 @@ type tail struct {
 	filter filter
 	start  int64 // where it begins in the object
 	size   int64 // in bytes
+}
+
+// version is the format version of the segment.
+func (i *Info) version() uint16 {
+	if i.Images {
+		return version
+	}
+	return plainVersion
 }
 
 // appendTail ends an object whose blocks have blocksLen bytes.
@@ -82,7 +91,7 @@ func appendTail(dst []byte, ref Ref, info *Info, blocksLen int64, blocks uint32,
 	dst = append(dst, make([]byte, footerSize)...)
 	b := dst[at:]
 	copy(b[offMagic:], footerMagic[:])
-	order.PutUint16(b[offVersion:], version)
+	order.PutUint16(b[offVersion:], info.version())
 	b[offLevel] = byte(ref.Level)
 	order.PutUint32(b[offChannel:], ref.Channel)
 	order.PutUint32(b[offGeneration:], ref.Generation)
@@ -104,7 +113,7 @@ func appendTail(dst []byte, ref Ref, info *Info, blocksLen int64, blocks uint32,
 	dst = append(dst, f.bits...)
 	dst = order.AppendUint64(dst, uint64(info.Bytes))
 	dst = order.AppendUint32(dst, uint32(n))
-	dst = order.AppendUint16(dst, version)
+	dst = order.AppendUint16(dst, info.version())
 	dst = order.AppendUint16(dst, 0)
 	dst = order.AppendUint32(dst, crc(dst[at:]))
 	return append(dst, trailerMagic[:]...), nil
@@ -133,7 +142,7 @@ func tailSize(name string, end []byte) (int64, error) {
 	if !bytes.Equal(t[offTrailerMagic:], trailerMagic[:]) {
 		return 0, corrupt(name, 0, "does not end as a segment does (%x): cut short or overwritten", t[offTrailerMagic:])
 	}
-	if v := order.Uint16(t[offTrailerVersion:]); v != version {
+	if v := order.Uint16(t[offTrailerVersion:]); v < plainVersion || v > version {
 		return 0, fmt.Errorf("segment %s: format version %d: %w", name, v, schema.ErrUnsupported)
 	}
 	size, n := order.Uint64(t[offSize:]), int64(order.Uint32(t[offTailLen:]))
@@ -156,6 +165,7 @@ func decodeTail(name string, ref Ref, end []byte) (*tail, error) {
 	b := end[int64(len(end))-n:]
 	trailer := b[n-trailerSize:]
 	t := &tail{size: n}
+	t.info.Images = order.Uint16(trailer[offTrailerVersion:]) > plainVersion
 	t.info.Bytes = int64(order.Uint64(trailer[offSize:]))
 	t.start = t.info.Bytes - n
 	if got, want := crc(b[:n-8]), order.Uint32(trailer[offTrailerCRC:]); got != want || order.Uint16(trailer[offTrailerVersion+2:]) != 0 {
@@ -169,7 +179,7 @@ func decodeTail(name string, ref Ref, end []byte) (*tail, error) {
 
 // decode reads footer, index, numbers of empty chunks, and filter.
 func (t *tail) decode(name string, ref Ref, b []byte) error {
-	if !bytes.Equal(b[:4], footerMagic[:]) || order.Uint16(b[offVersion:]) != version || b[offLevel+1] != 0 {
+	if !bytes.Equal(b[:4], footerMagic[:]) || order.Uint16(b[offVersion:]) != t.info.version() || b[offLevel+1] != 0 {
 		return corrupt(name, t.start, "magic and version are %x", b[:offChannel])
 	}
 	got := Ref{
