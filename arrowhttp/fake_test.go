@@ -229,11 +229,17 @@ func (s *store) appendLocked(t *table, op string, row []schema.Value) {
 	if t.c.Schema.Keyed() {
 		ch.Key = t.c.Schema.AppendKey(nil, row)
 	}
+	if t.c.Options.BeforeImages {
+		ch.Before = t.rows[string(ch.Key)]
+	}
 	if op == "delete" {
 		ch.Op = schema.OpDelete
 		delete(t.rows, string(ch.Key))
 	} else {
 		ch.Op, ch.Row = schema.OpUpsert, t.c.Schema.AppendRow(nil, row)
+		if ch.Before != nil {
+			ch.Op = schema.OpUpdate
+		}
 		t.rows[string(ch.Key)] = ch.Row
 	}
 	if t.last == nil {

@@ -4,8 +4,6 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/apache/arrow-go/v18/arrow/memory"
-
 	"github.com/trinedb/trine/schema"
 	"github.com/trinedb/trine/schema/rowjson"
 )
@@ -31,9 +29,9 @@ func newTextSink(w *response, c *schema.Collection, form, encoding string) (*tex
 
 var timestamptz = schema.Type{Kind: schema.KindTimestamptz}
 
-// add appends {"seq":…,"time":…,"op":…,"record":{…}}. The record of a delete is
-// its key.
-func (s *textSink) add(ch schema.Change, row []schema.Value) {
+// add appends {"seq":…,"time":…,"op":…,"record":{…},"before":{…}}. The record of a
+// delete is its key; before is left out if there is none.
+func (s *textSink) add(ch schema.Change, row, before []schema.Value) {
 	b := s.buf
 	if s.sse {
 		b = append(b, "id: "...)
@@ -51,6 +49,10 @@ func (s *textSink) add(ch schema.Change, row []schema.Value) {
 		b = s.keys.append(b, row)
 	} else {
 		b = rowjson.AppendRow(b, s.schema, row)
+	}
+	if before != nil {
+		b = append(b, `,"before":`...)
+		b = rowjson.AppendRow(b, s.schema, before)
 	}
 	b = append(b, "}\n"...)
 	if s.sse {
@@ -119,68 +121,3 @@ func (s *textSink) abort(p Problem) error {
 	_ = s.out.flush()
 	panic(http.ErrAbortHandler)
 }
-
-// arrowSink writes changes as an Arrow stream: the fields, all but the key
-// nullable as a delete has no more, then _op, _seq and _time.
-type arrowSink struct {
-	out     *arrowStream
-	builder *schema.ArrowBuilder
-	row     []schema.Value
-}
-
-// OpColumn is the column of a log in Arrow that holds the operation.
-const OpColumn = "_op"
-
-func newArrowSink(w *response, c *schema.Collection, pos schema.Position, code coding) (*arrowSink, error) {
-	shape := &schema.Schema{ID: c.Schema.ID}
-	for i, f := range c.Schema.Fields {
-		f.Required = false
-		for _, k := range c.Schema.Key {
-			f.Required = f.Required || k == i
-		}
-		shape.Fields = append(shape.Fields, f)
-	}
-	shape.Fields = append(shape.Fields, schema.Field{
-		ID: schema.TimeColumnID + 1, Name: OpColumn, Type: schema.Type{Kind: schema.KindString}, Required: true,
-	})
-	b := schema.NewArrowBuilder(memory.DefaultAllocator, shape, nil, true)
-	out, err := newArrowStream(w, withMetadata(b.Schema(), c, pos, 0), code)
-	if err != nil {
-		return nil, err
-	}
-	return &arrowSink{out: out, builder: b}, nil
-}
-
-func (s *arrowSink) add(ch schema.Change, row []schema.Value) {
-	s.row = append(append(s.row[:0], row...), schema.String(ch.Op.String()))
-	s.builder.Append(s.row, ch.Seq, ch.TimeMicros)
-}
-
-// evolve keeps the shape that the stream began with.
-func (s *arrowSink) evolve(*schema.Collection) bool { return false }
-
-func (s *arrowSink) pending() (int, bool) {
-	n := s.builder.Bytes()
-	return max(n, s.builder.Len()), n >= maxBatchBytes || s.builder.Len() >= maxBatchRows
-}
-
-func (s *arrowSink) take() func() error {
-	batch := s.builder.NewRecordBatch()
-	return func() error {
-		defer batch.Release()
-		return s.out.write(batch)
-	}
-}
-
-func (s *arrowSink) begin() error  { return s.out.begin() }
-func (s *arrowSink) finish() error { return s.out.finish() }
-
-// heartbeat sends a batch without rows.
-func (s *arrowSink) heartbeat(asked bool) error {
-	if !asked {
-		return nil
-	}
-	return s.out.begin()
-}
-
-func (s *arrowSink) abort(p Problem) error { return s.out.abort(p) }

@@ -15,8 +15,9 @@ import (
 // changeSink turns changes into bytes for one client. add, evolve, pending and
 // take are called under the pump's lock; the rest by the goroutine of the request alone.
 type changeSink interface {
-	// add takes in a change; it keeps none of the bytes.
-	add(ch schema.Change, row []schema.Value)
+	// add takes in a change, with the row before it or nil; it keeps none of the
+	// bytes. Of a delete row has the key alone.
+	add(ch schema.Change, row, before []schema.Value)
 	// evolve changes the shape of the rows to come, if it can; if not, they
 	// are still given in the old one.
 	evolve(c *schema.Collection) bool
@@ -104,21 +105,16 @@ func (p *pump) readAll(ctx context.Context) error {
 		if rows, err = p.follow(ctx, rows, ch); err != nil {
 			return err
 		}
-		var row []schema.Value
-		if ch.Op == schema.OpDelete {
-			row, err = rows.key(ch.Key)
-		} else {
-			row, err = rows.decode(ctx, ch.Row)
-		}
+		row, before, err := rows.change(ctx, &ch)
 		if err != nil {
 			return p.q.raced(p.c, fmt.Errorf("read change %d of %s: %w", ch.Seq, p.c, err))
 		}
-		if p.req.where == nil || p.req.where.Match(row, ch.Seq, ch.TimeMicros) {
-			bytes += int64(len(ch.Key) + len(ch.Row))
+		if p.req.where == nil || p.req.where.Match(subject(&ch, row, before), ch.Seq, ch.TimeMicros) {
+			bytes += int64(ch.Bytes())
 			if p.req.limitBytes > 0 && bytes > p.req.limitBytes && count > 0 {
 				return nil // but one change always, so that its reader gets on
 			}
-			if err := p.add(ctx, ch, row); err != nil {
+			if err := p.add(ctx, ch, row, before); err != nil {
 				return err
 			}
 			count++
@@ -130,10 +126,19 @@ func (p *pump) readAll(ctx context.Context) error {
 	return ctx.Err()
 }
 
+// subject is the row that where is about: what the change left, or of a delete
+// what it put an end to, if that is known, else its key.
+func subject(ch *schema.Change, row, before []schema.Value) []schema.Value {
+	if ch.Op == schema.OpDelete && before != nil {
+		return before
+	}
+	return row
+}
+
 // follow keeps a log that is read for days in step with its collection: a row
 // of a schema not met before may mean that the collection evolved.
 func (p *pump) follow(ctx context.Context, rows *rowReader, ch schema.Change) (*rowReader, error) {
-	if ch.Op == schema.OpDelete || rows.knows(ch.Row) {
+	if rows.knows(ch.Row) && rows.knows(ch.Before) {
 		return rows, nil
 	}
 	c, err := p.q.s.backend.Collections.Get(ctx, p.c.Tenant, p.c.Name)
@@ -160,9 +165,9 @@ func (p *pump) follow(ctx context.Context, rows *rowReader, ch schema.Change) (*
 }
 
 // add puts a change into the pending buffer, and waits while that is full.
-func (p *pump) add(ctx context.Context, ch schema.Change, row []schema.Value) error {
+func (p *pump) add(ctx context.Context, ch schema.Change, row, before []schema.Value) error {
 	p.mu.Lock()
-	p.sink.add(ch, row)
+	p.sink.add(ch, row, before)
 	_, full := p.sink.pending()
 	p.mu.Unlock()
 	signal(p.some)

@@ -17,6 +17,7 @@ type rowReader struct {
 	last     *schema.RowDecoder
 	lastID   schema.SchemaID
 	row      []schema.Value
+	before   []schema.Value // the row before a change
 }
 
 func newRowReader(schemas Schemas, current *schema.Schema) *rowReader {
@@ -24,7 +25,29 @@ func newRowReader(schemas Schemas, current *schema.Schema) *rowReader {
 }
 
 // decode reads a row; it is valid until the next, and while encoded is.
-func (d *rowReader) decode(ctx context.Context, encoded []byte) ([]schema.Value, error) {
+func (d *rowReader) decode(ctx context.Context, encoded []byte) (_ []schema.Value, err error) {
+	d.row, err = d.append(ctx, d.row[:0], encoded)
+	return d.row, err
+}
+
+// change reads the row of a change, of a delete its key, and the row before it,
+// which is nil if there is none. They are valid as decode's is.
+func (d *rowReader) change(ctx context.Context, ch *schema.Change) (row, before []schema.Value, err error) {
+	if len(ch.Before) > 0 {
+		if d.before, err = d.append(ctx, d.before[:0], ch.Before); err != nil {
+			return nil, nil, err
+		}
+		before = d.before
+	}
+	if ch.Op == schema.OpDelete {
+		row, err = d.key(ch.Key)
+	} else {
+		row, err = d.decode(ctx, ch.Row)
+	}
+	return row, before, err
+}
+
+func (d *rowReader) append(ctx context.Context, dst []schema.Value, encoded []byte) ([]schema.Value, error) {
 	id, err := schema.RowSchemaID(encoded)
 	if err != nil {
 		return nil, err
@@ -42,12 +65,11 @@ func (d *rowReader) decode(ctx context.Context, encoded []byte) ([]schema.Value,
 		}
 		d.lastID = id
 	}
-	d.row, err = d.last.Decode(encoded, d.row[:0])
-	return d.row, err
+	return d.last.Decode(encoded, dst)
 }
 
 // knows reports whether rows like this one were met before, or are of the
-// current schema.
+// current schema, or whether it is none.
 func (d *rowReader) knows(encoded []byte) bool {
 	id, err := schema.RowSchemaID(encoded)
 	return err != nil || id == d.schema.ID || d.decoders[id] != nil
