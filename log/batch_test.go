@@ -334,12 +334,13 @@ func TestInvalid(t *testing.T) {
 		batch(group(0, "a")),
 		batch(log.AppendGroup{Instance: 16, Records: make([]schema.Record, 1)}),
 		batch(log.AppendGroup{Instance: 16, Records: []schema.Record{{Op: 5}}}),
+		batch(log.AppendGroup{Instance: 16, Records: []schema.Record{{Op: schema.OpUpsert, Key: []byte("a"), Before: []byte("b")}}}),
 	} {
 		_, err := c.Append(t.Context(), a)
 		wantErr(t, err, schema.ErrInvalid)
 	}
 	huge := batch(group(16, ""))
-	huge.Groups[0].Records[0].Row = make([]byte, 130<<20)
+	huge.Groups[0].Records[0].Row = make([]byte, 230<<20)
 	_, err := c.Append(t.Context(), huge)
 	wantErr(t, err, schema.ErrTooLarge)
 	_, err = log.Open(t.Context(), log.Options{})
