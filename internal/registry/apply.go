@@ -180,8 +180,5 @@ func offered(p definition.Plan) error {
 	if p.Options.LakeFormat > 2 {
 		return fmt.Errorf("option lake_format %d is %w yet; leave it out for 2", p.Options.LakeFormat, schema.ErrUnsupported)
 	}
-	if p.Options.BeforeImages {
-		return fmt.Errorf("option before_images is %w yet; leave it out", schema.ErrUnsupported)
-	}
 	return nil
 }

@@ -182,7 +182,7 @@ func TestConcurrentApply(t *testing.T) {
 func TestOptionsThatAreNotServed(t *testing.T) {
 	r := open(t, newMemStore())
 	for _, extra := range []string{
-		`"options":{"lake_format":3}`, `"options":{"before_images":true}`,
+		`"options":{"lake_format":3}`,
 	} {
 		d, err := definition.ParseOne(fmt.Appendf(nil,
 			`{"tenant":"acme","collection":"a","key":["id"],"fields":[{"name":"id","type":"string","required":true}],%s}`, extra))
