@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -194,6 +195,34 @@ func TestCutText(t *testing.T) {
 				t.Errorf("%s with status %q: %v", what, status, err)
 			}
 		}
+	}
+}
+
+// A line of a log is a Change.
+func TestChange(t *testing.T) {
+	c := open(t, func(*http.Request) (*http.Response, error) {
+		res := answer(200, client.NDJSON, `{"seq":7,"time":"2026-11-20T16:48:11.5Z","op":"delete","record":{"id":1},"before":{"id":1,"n":2}}`+"\n"+
+			`{"seq":8,"time":"2026-11-20T16:48:12Z","op":"insert","record":{"id":1,"n":3}}`+"\n", nil)
+		res.Trailer = http.Header{"Trine-Status": {"complete"}}
+		return res, nil
+	}, client.Options{})
+	body, err := c.Log(t.Context(), ref, client.LogOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer body.Close()
+	var got []string
+	for in := json.NewDecoder(body); ; {
+		var ch client.Change
+		if err := in.Decode(&ch); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, fmt.Sprintf("%d %s %s %s %s", ch.Seq, ch.Time.Format(time.TimeOnly), ch.Op, ch.Record, ch.Before))
+	}
+	if want := `[7 16:48:11 delete {"id":1} {"id":1,"n":2} 8 16:48:12 insert {"id":1,"n":3} ]`; fmt.Sprint(got) != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
 

@@ -2,11 +2,13 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 )
 
 // LogOptions say which changes are read. FromSeq, FromTime and Tail exclude
@@ -19,7 +21,7 @@ type LogOptions struct {
 	ToSeq      *uint64 // below it
 	UntilTime  string  // before the first change committed at or after it
 	Limit      int64
-	LimitBytes int64 // of keys and rows; one change is read however large
+	LimitBytes int64 // of keys, rows and rows before; one change is read however large
 	Desc       bool
 	Where      string
 	Follow     bool
@@ -51,7 +53,18 @@ func (o LogOptions) values() url.Values {
 	return q
 }
 
-// Log reads changes as NDJSON; the caller closes it. It ends with io.EOF only
+// Change is a line of what Log gives.
+type Change struct {
+	Seq    uint64          `json:"seq"`
+	Time   time.Time       `json:"time"` // of the commit
+	Op     string          `json:"op"`   // insert, upsert, update or delete
+	Record json.RawMessage `json:"record"`
+	// Before is the row that an update or a delete put an end to, if the
+	// collection kept before images then; else nil.
+	Before json.RawMessage `json:"before,omitempty"`
+}
+
+// Log reads changes as NDJSON, a Change in each line; the caller closes it. It ends with io.EOF only
 // when all that was asked for came, and with ErrIncomplete when it was cut.
 func (c *Client) Log(ctx context.Context, ref Ref, o LogOptions) (io.ReadCloser, error) {
 	resp, err := c.send(ctx, request{

@@ -56,7 +56,7 @@ type Stats struct {
 	NextSeq      schema.Seq
 	Rows         int64      // live rows of a keyed collection, all records of an append-only one
 	Bytes        int64      // keys and rows of those
-	LogBytes     int64      // keys and rows of all changes ever
+	LogBytes     int64      // keys, rows and before images of all changes ever
 	LakeSeq      schema.Seq // changes below it are in the lake
 	LakeSnapshot int64      // the Iceberg snapshot that LakeSeq speaks of; 0: none
 	TailBytes    int64      // the part of LogBytes that the lake does not hold

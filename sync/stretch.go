@@ -69,7 +69,7 @@ func (e *Engine) stretchSegments(ctx context.Context, inst schema.Instance, from
 
 func recordBytes(records []schema.Record) (n int64) {
 	for i := range records {
-		n += int64(len(records[i].Key) + len(records[i].Row))
+		n += int64(records[i].Bytes())
 	}
 	return n
 }
@@ -81,7 +81,7 @@ func (e *Engine) between(inst schema.Instance) func(context.Context, schema.Seq,
 			if since.IsZero() {
 				since = time.UnixMicro(ch.TimeMicros)
 			}
-			bytes += int64(len(ch.Key) + len(ch.Row))
+			bytes += int64(ch.Bytes())
 			return true, nil
 		})
 		return bytes, since, err

@@ -32,6 +32,11 @@ With --follow it waits for more: a --to-seq or --until-time that has not come ye
 ends it then. To begin where the log has not come is an error that tells where it
 ends, unless --follow waits for it or --clamp begins at the tail.
 
+A change tells what it did (insert, upsert, update, delete) and the record that it
+left; of a delete the key. A collection with the option before_images also tells the
+row before an update or delete, and of an upsert whether it was an insert or an
+update.
+
 --check-tail tells where the log ends, since when, and how many changes and about
 how many bytes there are to read. It does not read the log.`,
 		Example: `  trine log acme/airports --tail 5
@@ -77,7 +82,7 @@ func (o *logFlags) add(cmd *cobra.Command) {
 	f.Uint64Var(&o.toSeq, "to-seq", 0, "seq to end before")
 	f.StringVar(&o.UntilTime, "until-time", "", "commit time to end before, RFC 3339")
 	f.Int64Var(&o.Limit, "limit", 0, "most changes; 0: all")
-	f.Int64Var(&o.LimitBytes, "limit-bytes", 0, "most bytes of keys and rows, but one change at least; 0: all")
+	f.Int64Var(&o.LimitBytes, "limit-bytes", 0, "most bytes of keys, rows and rows before, but one change at least; 0: all")
 	f.BoolVar(&o.Desc, "desc", false, "newest first")
 	f.StringVar(&o.Where, "where", "", "SQL predicate")
 	f.BoolVar(&o.Follow, "follow", false, "wait for more, until interrupted or at the end that is given")
