@@ -24,7 +24,7 @@ type Report struct {
 
 // Difference is one place where a store is not what the log says.
 type Difference struct {
-	Store string // "index" or "lake"
+	Store string // "index", "lake", or "log" whose changes do not fit each other
 	Row   string // the key, or the seq
 	Want  string // what the log says
 	Got   string

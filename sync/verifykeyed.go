@@ -80,12 +80,33 @@ func (v *verifier) secondaries(ctx context.Context) error {
 
 func (v *verifier) foldVersions(ctx context.Context, versions map[keyID]*version, from, to schema.Seq) error {
 	end, err := v.engine.someChanges(ctx, v.c.Instance, from, to, func(ch schema.Change) (bool, error) {
+		id := keyOf(ch.Key)
+		if err := v.image(ctx, &ch, versions[id]); err != nil {
+			return false, err
+		}
 		now, err := v.versionOf(ctx, ch)
-		versions[keyOf(ch.Key)] = now
+		versions[id] = now
 		return true, err
 	})
 	if err == nil && end != to {
 		v.report.differ("index", fmt.Sprintf("seq %d", end), fmt.Sprintf("changes below %d", to), "no pointer to the log")
+	}
+	return err
+}
+
+// image compares a change's before image with what the change before left of the
+// key; nil: there is none, or it is not in the log any more.
+func (v *verifier) image(ctx context.Context, ch *schema.Change, was *version) error {
+	if len(ch.Before) == 0 || was == nil {
+		return nil
+	}
+	sum, err := v.sumRow(ctx, ch.Before)
+	if err == nil && (was.deleted || was.sum != sum) {
+		want := fmt.Sprintf("the row of seq %d before it", was.seq)
+		if was.deleted {
+			want = fmt.Sprintf("no row before it since seq %d", was.seq)
+		}
+		v.report.differ("log", fmt.Sprintf("seq %d", ch.Seq), want, fmt.Sprintf("row %016x", sum))
 	}
 	return err
 }
