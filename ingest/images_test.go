@@ -50,6 +50,8 @@ func TestBeforeImages(t *testing.T) {
 		{"patch", false, `{"iata":"B","visits":7}`, "update B: B|null|4|7|null, was B|null|4|null|null\n"},
 		{"insert", true, `{"iata":"B","lat":5}` + "\n" + `{"iata":"D","lat":6}`, "insert D: D|null|6|null|null, was -\n"},
 		{"patch", true, `{"iata":"X","visits":1}` + "\n" + `{"iata":"D","visits":1}`, "update D: D|null|6|1|null, was D|null|6|null|null\n"},
+		{"upsert", true, `{"iata":"D","lat":9,"_if_seq":99}` + "\n" + `{"iata":"A","lat":9,"_if_seq":0}`,
+			"update A: A|null|9|null|null, was A|null|1|null|null\n"},
 		{"delete", false, `{"iata":"B"}` + "\n" + `{"iata":"X"}`, "delete B: -, was B|null|4|7|null\ndelete X: -, was -\n"},
 		{"upsert", false, `{"iata":"B","lat":8}`, "insert B: B|null|8|null|null, was -\n"},
 	} {

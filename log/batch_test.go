@@ -343,6 +343,13 @@ func TestInvalid(t *testing.T) {
 	huge.Groups[0].Records[0].Row = make([]byte, 230<<20)
 	_, err := c.Append(t.Context(), huge)
 	wantErr(t, err, schema.ErrTooLarge)
+	huge = batch(group(16, "a")) // by the image of the row that it changes
+	huge.Decide = func([]log.AppendGroup) ([]log.AppendGroup, error) {
+		rec := schema.Record{Op: schema.OpDelete, Key: []byte("a"), Before: make([]byte, 230<<20)}
+		return []log.AppendGroup{{Instance: 16, Records: []schema.Record{rec}}}, nil
+	}
+	_, err = c.Append(t.Context(), huge)
+	wantErr(t, err, schema.ErrTooLarge)
 	_, err = log.Open(t.Context(), log.Options{})
 	wantErr(t, err, schema.ErrInvalid)
 	_, err = log.Open(t.Context(), log.Options{Store: blob.NewMem(), WriterID: "naïve"})
