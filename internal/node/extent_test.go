@@ -49,7 +49,7 @@ func TestExtentReadsNoChunk(t *testing.T) {
 	random := rand.New(rand.NewPCG(11, 1))
 	data := dataDir(t)
 	n := openNode(t, node.Options{Data: data})
-	c := makeCollection(t, n, fmt.Sprintf(itemsDef, ""))
+	c := makeCollection(t, n, fmt.Sprintf(itemsDef, `,"options":{"before_images":true}`))
 	empty := makeCollection(t, n, strings.Replace(fmt.Sprintf(itemsDef, ""), "items", "nothing", 1))
 	var below []int64 // bytes of the changes below each seq
 	total := int64(0)
@@ -69,7 +69,7 @@ func TestExtentReadsNoChunk(t *testing.T) {
 		borders = append(borders, g.FirstSeq)
 		for _, rec := range g.Records {
 			below = append(below, total)
-			total += int64(len(rec.Key) + len(rec.Row))
+			total += int64(rec.Bytes())
 		}
 	}
 	below = append(below, total)
