@@ -3,66 +3,134 @@ package kvindex
 import (
 	"context"
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/trinedb/trine/schema"
 )
 
-// DropGroups forgets the pointers to chunks up to a position, oldest first in
-// each collection, and tells how many. It goes through the pointers that there
-// are, which are those to younger chunks and what the last call left, at the pace
-// of a reclaim; so a collection that has none costs nothing.
-func (x *Index) DropGroups(ctx context.Context, through schema.Position) (int, error) {
+// DropGroups forgets the pointers of some collections to chunks up to a position
+// that is applied, oldest first in each, and tells how many. It costs a seek for
+// each of the collections, whatever other pointers there are; of is in order, or
+// nil for all that have pointers. It goes at the pace of a reclaim. What an error
+// leaves, the next call takes.
+func (x *Index) DropGroups(ctx context.Context, through schema.Position, of iter.Seq2[schema.Instance, error]) (int, error) {
 	if err := x.gate.enter(); err != nil {
 		return 0, err
 	}
 	defer x.gate.leave()
-	total := 0
-	for from := []byte{byte(spaceGroup)}; from != nil; {
-		n, next, err := x.dropSomeGroups(ctx, through, from)
-		if err != nil {
-			return total, fmt.Errorf("drop pointers to chunks up to %v: %w", through, err)
-		}
-		total, from = total+n, next
-		if err := sleep(ctx, time.Duration(n)*time.Second/time.Duration(x.opts.ReclaimPerSecond)); err != nil {
-			return total, err
-		}
+	if applied := x.Applied(); applied.Compare(through) < 0 {
+		// Pointers that come later would stay.
+		return 0, fmt.Errorf("drop pointers to chunks up to %v: applied is %v: %w", through, applied, schema.ErrUnavailable)
 	}
-	return total, nil
+	d := groupDropper{x: x, through: through, batch: new(batch)}
+	defer d.release()
+	err := d.run(ctx, of)
+	if err != nil {
+		err = fmt.Errorf("drop pointers to chunks up to %v: %w", through, err)
+	}
+	return d.dropped, err
 }
 
-// dropSomeGroups drops what one transaction takes, from a key on, and gives the
-// key to go on with; nil at the end.
-func (x *Index) dropSomeGroups(ctx context.Context, through schema.Position, from []byte) (n int, next []byte, err error) {
-	if err := x.checkSpace(reclaimPercent); err != nil {
-		return 0, nil, err
+// groupDropper collects pointers and deletes them by the batch.
+type groupDropper struct {
+	x       *Index
+	through schema.Position
+	c       cursor // over all pointers; nil between batches
+	batch   *batch
+	looked  int
+	dropped int
+}
+
+func (d *groupDropper) run(ctx context.Context, of iter.Seq2[schema.Instance, error]) error {
+	if of == nil {
+		of = d.all
 	}
-	b := new(batch)
-	c := x.eng.iterate(latest, []byte{byte(spaceGroup)}, false)
-	defer c.close()
-	looked := 0
-	for c.seek(from); c.valid(); c.next() {
-		if len(b.ops) == reclaimBatch {
-			next = append([]byte(nil), c.key()...)
-			break
+	for inst, err := range of {
+		if err == nil {
+			err = d.collection(ctx, inst)
 		}
-		if looked++; looked%ctxEvery == 0 {
-			if err := x.gate.alive(ctx); err != nil {
-				return 0, nil, err
+		if err != nil {
+			return err
+		}
+	}
+	return d.commit(ctx)
+}
+
+// all yields the collections that have pointers, by a seek for each.
+func (d *groupDropper) all(yield func(schema.Instance, error) bool) {
+	for from := schema.Instance(0); ; from++ {
+		if d.seek(instanceKey(spaceGroup, from)); !d.c.valid() {
+			return
+		}
+		if from = instanceOf(d.c.key()); !yield(from, nil) {
+			return
+		}
+	}
+}
+
+func (d *groupDropper) seek(key []byte) {
+	if d.c == nil {
+		d.c = d.x.eng.iterate(latest, []byte{byte(spaceGroup)}, false)
+	}
+	d.c.seek(key)
+}
+
+// collection drops from the oldest pointer on, to the first that stays.
+func (d *groupDropper) collection(ctx context.Context, inst schema.Instance) error {
+	for d.seek(instanceKey(spaceGroup, inst)); d.c.valid() && instanceOf(d.c.key()) == inst; {
+		if d.looked++; d.looked%ctxEvery == 0 {
+			if err := d.x.gate.alive(ctx); err != nil {
+				return err
 			}
 		}
-		g, _, err := groupAtCursor(c)
+		g, _, err := groupAtCursor(d.c)
 		if err != nil {
-			return 0, nil, err
+			return fmt.Errorf("instance %d: %w", inst, err)
 		}
-		if g.Position.Compare(through) <= 0 {
-			b.delete(append(b.alloc(len(c.key())), c.key()...))
+		if g.Position.Compare(d.through) > 0 {
+			return nil
 		}
+		key := append([]byte(nil), d.c.key()...)
+		if d.batch.delete(key); len(d.batch.ops) < reclaimBatch {
+			d.c.next()
+			continue
+		}
+		if err := d.commit(ctx); err != nil {
+			return err
+		}
+		d.seek(key) // not to the first, which would be a walk over all that is deleted
 	}
-	if len(b.ops) == 0 {
-		return 0, nil, nil
+	return nil
+}
+
+// commit deletes what was collected, and keeps the pace.
+func (d *groupDropper) commit(ctx context.Context) error {
+	n := len(d.batch.ops)
+	if n == 0 {
+		return nil
 	}
-	x.writing.Lock()
-	defer x.writing.Unlock()
-	return len(b.ops), next, x.commitNow(b)
+	d.release()
+	if err := d.x.checkSpace(reclaimPercent); err != nil {
+		return err
+	}
+	if err := d.write(); err != nil {
+		return err
+	}
+	d.dropped += n
+	d.batch.reset()
+	return sleep(ctx, time.Duration(n)*time.Second/time.Duration(d.x.opts.ReclaimPerSecond))
+}
+
+func (d *groupDropper) write() error {
+	d.x.writing.Lock()
+	defer d.x.writing.Unlock()
+	return d.x.commitNow(d.batch)
+}
+
+func (d *groupDropper) release() {
+	if d.c != nil {
+		d.c.close()
+		d.c = nil
+	}
 }

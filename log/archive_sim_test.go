@@ -46,6 +46,7 @@ func archived(o log.Options, store blobtest.Store, s *saved, r *rand.Rand) log.O
 	o.Segments = log.SegmentOptions{
 		Store: store, Chunks: store, TargetBytes: 1 << (7 + r.IntN(5)), MaxAge: time.Duration(1+r.IntN(500)) * time.Millisecond,
 		Grace: time.Duration(1+r.IntN(500)) * time.Millisecond, CacheBytes: 1 + int64(r.IntN(2))<<16, AnswersKept: -1,
+		Archived: o.State.(*fakeIndex).archived,
 		Indexed: func() schema.Position {
 			s.mu.Lock()
 			defer s.mu.Unlock()
@@ -236,6 +237,7 @@ func settle(t *testing.T, h *history, view *reading, s *saved, store blobtest.St
 	time.Sleep(time.Minute)
 	if c.Archived().Chunk > 0 {
 		left(t, c, store)
+		x.checkPointers(t, c.Archived())
 	}
 	all := map[schema.Instance][]string{}
 	for id := schema.Instance(16); id < 21; id++ {

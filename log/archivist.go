@@ -21,6 +21,9 @@ const (
 // delays: what left memory before it came to it, it reads from the store. While
 // nothing is written it has nothing to do, and no timer, once all that was
 // written is in segments and their chunks are gone.
+//
+// Timers only wake it. What is due is decided by Options.Now, by which commit times
+// are made, and looked at anew each time.
 type archivist struct {
 	c       *Channel
 	o       SegmentOptions
@@ -75,18 +78,20 @@ func (a *archivist) run(ctx context.Context) {
 		default:
 			a.metrics.failures.Inc()
 			a.c.o.Logger.Warn("segments wait", "channel", a.c.o.Channel, "retry_in", retry, "error", err)
-			due, moved = time.Now().Add(retry), nil // chunks are not lost meanwhile
+			due, moved = a.now().Add(retry), nil // chunks are not lost meanwhile
 			retry = min(2*retry, lastArchiveRetry)
 		}
-		wait(ctx, moved, due)
+		a.wait(ctx, moved, due)
 	}
 }
 
+func (a *archivist) now() time.Time { return a.c.o.Now() }
+
 // wait waits for one of three: ctx, moved, and a time if it is not zero.
-func wait(ctx context.Context, moved <-chan struct{}, due time.Time) {
+func (a *archivist) wait(ctx context.Context, moved <-chan struct{}, due time.Time) {
 	var timer <-chan time.Time
 	if !due.IsZero() {
-		t := time.NewTimer(time.Until(due))
+		t := time.NewTimer(due.Sub(a.now()))
 		defer t.Stop()
 		timer = t.C
 	}
@@ -104,7 +109,7 @@ func (a *archivist) step(ctx context.Context, durable uint64) (due time.Time, er
 		if err := a.feed(ctx, durable); err != nil {
 			return due, err
 		}
-		if at := a.ripe(); at.IsZero() || time.Now().Before(at) {
+		if at := a.ripe(); at.IsZero() || a.now().Before(at) {
 			due = at
 			break
 		}
@@ -161,7 +166,7 @@ func (a *archivist) add(ck *schema.Chunk) error {
 		return err
 	}
 	if a.oldest == 0 && len(ck.Groups)+len(ck.Answers) > 0 {
-		a.oldest = ck.TimeMicros
+		a.oldest = min(ck.TimeMicros, a.now().UnixMicro()) // another's clock may be ahead
 	}
 	a.next++
 	return nil
@@ -178,9 +183,7 @@ func (a *archivist) ripe() time.Time {
 	case a.oldest == 0:
 		return time.Time{}
 	default:
-		// By the clock that timers go by: commit times may be of another.
-		age := a.c.o.Now().Sub(time.UnixMicro(a.oldest))
-		return time.Now().Add(a.o.MaxAge - age)
+		return time.UnixMicro(a.oldest).Add(a.o.MaxAge)
 	}
 }
 
@@ -195,6 +198,7 @@ func (a *archivist) finish(ctx context.Context) error {
 		return err
 	}
 	a.builder, a.oldest = nil, 0
+	a.collect.note()
 	a.metrics.made("built", info)
 	a.c.o.Logger.Debug("segment made", "segment", ref.Name(), "changes", info.Changes, "collections", info.Instances, "bytes", info.Bytes)
 	return nil

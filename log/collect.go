@@ -2,6 +2,7 @@ package log
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -10,6 +11,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/trinedb/trine/internal/blob"
+	"github.com/trinedb/trine/log/chunk"
 	"github.com/trinedb/trine/log/segment"
 	"github.com/trinedb/trine/schema"
 )
@@ -17,11 +20,16 @@ import (
 // collector deletes chunks that segments hold, and segments that were merged, as
 // segment.Plan says. It is used by the archivist alone.
 type collector struct {
-	a     *archivist
-	sets  []datedSet // that a reader may work with, oldest first, the newest last
-	swept uint64
-	told  uint64    // up to where Archived was told
-	due   time.Time // when there may be something to do; zero: when the Set changes
+	a      *archivist
+	oldest *segment.Set // that a reader may work with: the one of a grace ago
+	young  []datedSet   // those after it, the newest last
+	swept  uint64
+	told   uint64 // up to where Archived was told; 0: it was not
+
+	due      time.Time     // when there may be something to do; zero: when the Set changes
+	pending  bool          // there is something to do
+	indexed  uint64        // up to where the index was when it was looked at last
+	patience time.Duration // how long it is waited for
 }
 
 // datedSet is a Set and since when readers work with it.
@@ -32,13 +40,18 @@ type datedSet struct {
 
 // Bounds of deletion.
 const (
-	deleteAtOnce = 8   // requests at a time
-	deleteBurst  = 64  // chunks between looks at the clock
-	maxPoll      = 600 // seconds between looks at what the index holds
+	deleteAtOnce = 8  // requests at a time
+	deleteBurst  = 64 // chunks between looks at the clock
+	// Between looks at what the index holds, and at answers that grow old: at
+	// first a grace, within these bounds; then twice as long each time that the
+	// index has not moved.
+	minPatience   = time.Second
+	firstPatience = 10 * time.Minute
+	maxPatience   = time.Hour
 )
 
 func newCollector(a *archivist) *collector {
-	g := &collector{a: a, swept: segment.SweptAtStart(a.c.floor())}
+	g := &collector{a: a, oldest: new(segment.Set), swept: segment.SweptAtStart(a.c.floor())}
 	if a.c.recovered {
 		g.swept = 0 // the floor that was found is not the one that was lost
 	}
@@ -47,20 +60,17 @@ func newCollector(a *archivist) *collector {
 
 // step deletes what can be deleted now, and tells when there may be more.
 func (g *collector) step(ctx context.Context) (time.Time, error) {
-	now := time.Now()
-	changed := g.note(now)
-	if !changed && (g.due.IsZero() || now.Before(g.due)) {
+	now := g.a.now()
+	g.note()
+	if !g.pending && (g.due.IsZero() || now.Before(g.due)) {
 		return g.due, nil
 	}
-	oldest, err := g.oldest(now)
-	if err != nil {
-		return now, err
-	}
-	if err := g.tell(ctx, oldest); err != nil {
+	g.pending = true // until all is done
+	if err := g.age(ctx, now); err != nil {
 		return now, err
 	}
 	for {
-		s, err := g.state(ctx, oldest)
+		s, young, err := g.state(ctx)
 		if err != nil {
 			return now, err
 		}
@@ -71,60 +81,77 @@ func (g *collector) step(ctx context.Context) (time.Time, error) {
 			}
 		}
 		if len(steps) == 0 {
-			g.note(now)
-			g.due = g.later(s, now)
+			g.note()
+			g.due, g.pending = g.later(s, young, now), false
 			return g.due, nil
 		}
 	}
 }
 
 // note notes the Set that readers work with from now on.
-func (g *collector) note(now time.Time) (changed bool) {
-	set := g.a.c.archive.Set()
-	if n := len(g.sets); n > 0 && g.sets[n-1].set == set {
-		return false
+func (g *collector) note() {
+	if g == nil {
+		return
 	}
-	g.sets = append(g.sets, datedSet{set, now})
-	return true
+	set, last := g.a.c.archive.Set(), g.oldest
+	if n := len(g.young); n > 0 {
+		last = g.young[n-1].set
+	}
+	if set != last {
+		g.young, g.pending = append(g.young, datedSet{set, g.a.now()}), true
+	}
 }
 
-// oldest is the oldest Set that a reader may work with: the one that was current
-// a grace ago.
-func (g *collector) oldest(now time.Time) (*segment.Set, error) {
-	for len(g.sets) > 1 && !now.Before(g.sets[1].since.Add(g.a.o.Grace)) {
-		g.sets = g.sets[1:]
+// age takes the Sets that are older than a grace for those that all readers work
+// with, one after the other: a new segment is looked through before what it was
+// merged into takes its place.
+func (g *collector) age(ctx context.Context, now time.Time) error {
+	for len(g.young) > 0 && !now.Before(g.young[0].since.Add(g.a.o.Grace)) {
+		set := g.young[0].set
+		if err := g.tell(ctx, set); err != nil {
+			return fmt.Errorf("let pointers to chunks go: %w", err)
+		}
+		g.oldest, g.young = set, g.young[1:]
 	}
-	if now.Before(g.sets[0].since.Add(g.a.o.Grace)) {
-		return segment.NewSet()
-	}
-	return g.sets[0].set, nil
-}
-
-// tell says up to where readers find everything in segments.
-func (g *collector) tell(ctx context.Context, oldest *segment.Set) error {
-	if g.a.o.Archived == nil || oldest.To() <= g.told {
-		return nil
-	}
-	if err := g.a.o.Archived(ctx, g.a.c.at(oldest.To())); err != nil {
-		return fmt.Errorf("let pointers to chunks go: %w", err)
-	}
-	g.told = oldest.To()
 	return nil
 }
 
-func (g *collector) state(ctx context.Context, oldest *segment.Set) (segment.State, error) {
-	c := g.a.c
-	s := segment.State{Set: c.archive.Set(), Oldest: oldest, Floor: c.floor(), Swept: g.swept, Reading: math.MaxUint64}
-	var err error
-	if s.Empty, err = c.archive.Empty(ctx, g.swept+1); err != nil {
-		return s, err
+// tell says up to where readers find everything in segments, and whose changes
+// are in those that it was not said of. It is not known at first; and not when an
+// owner after us deleted segments.
+func (g *collector) tell(ctx context.Context, set *segment.Set) error {
+	to := set.To()
+	if g.a.o.Archived == nil || to <= g.told {
+		return nil
 	}
-	s.Indexed, err = g.indexed(ctx, min(s.Set.To(), oldest.To()))
-	return s, err
+	through := g.a.c.at(to)
+	var err error
+	if g.told > 0 {
+		err = g.a.o.Archived(ctx, through, g.a.c.archive.Instances(ctx, set, g.told+1, to))
+	}
+	if g.told == 0 || errors.Is(err, blob.ErrNotFound) {
+		err = g.a.o.Archived(ctx, through, nil)
+	}
+	if err == nil {
+		g.told = to
+	}
+	return err
 }
 
-// indexed is up to where the index will not need chunks, as far as end.
-func (g *collector) indexed(ctx context.Context, end uint64) (uint64, error) {
+// state is what is known now, and when the first answers expire that the index
+// does not keep; zero if none are waited for.
+func (g *collector) state(ctx context.Context) (s segment.State, young time.Time, err error) {
+	c := g.a.c
+	s = segment.State{Set: c.archive.Set(), Oldest: g.oldest, Floor: c.floor(), Swept: g.swept, Reading: math.MaxUint64}
+	if s.Empty, err = c.archive.Empty(ctx, g.swept+1); err != nil {
+		return s, young, err
+	}
+	s.Indexed, young, err = g.needed(ctx, min(s.Set.To(), g.oldest.To()))
+	return s, young, err
+}
+
+// needed is up to where the index will not need chunks, as far as end.
+func (g *collector) needed(ctx context.Context, end uint64) (n uint64, young time.Time, err error) {
 	o, c := g.a.o, g.a.c
 	number := func(fn func() schema.Position) uint64 {
 		if fn == nil {
@@ -137,55 +164,65 @@ func (g *collector) indexed(ctx context.Context, end uint64) (uint64, error) {
 		return min(pos.Chunk, end)
 	}
 	held, copied := number(o.Indexed), number(o.Copied)
-	if held <= copied {
-		return copied, nil
+	if held <= copied || o.AnswersKept < 0 {
+		return max(held, copied), young, nil
 	}
-	if o.AnswersKept > 0 {
-		var err error
-		if held, err = c.committedBefore(ctx, c.o.Now().Add(-o.AnswersKept), held); err != nil {
-			return 0, err
-		}
+	old, micros, err := c.committedBefore(ctx, g.a.now().Add(-o.AnswersKept), held)
+	if err != nil {
+		return 0, young, err
 	}
-	return max(held, copied), nil
+	if old < held && old >= copied {
+		young = time.UnixMicro(micros).Add(o.AnswersKept + time.Microsecond)
+	}
+	return max(old, copied), young, nil
 }
 
 // committedBefore is the last chunk above the floor, up to end, that was
-// committed before a time; the floor if there is none. It reads headers.
-func (c *Channel) committedBefore(ctx context.Context, t time.Time, end uint64) (uint64, error) {
+// committed before a time; the floor if there is none. It reads headers, and tells
+// when the one after it was committed if it is not above end.
+func (c *Channel) committedBefore(ctx context.Context, t time.Time, end uint64) (n uint64, next int64, err error) {
 	floor := c.floor()
 	if end <= floor {
-		return floor, nil
+		return floor, 0, nil
 	}
-	var failed error
 	late := func(n uint64) bool {
-		if failed != nil {
+		if err != nil {
 			return true
 		}
-		hdr, err := c.header(ctx, n)
-		failed = err
-		return err != nil || hdr.TimeMicros >= t.UnixMicro()
+		var hdr chunk.Header
+		if hdr, err = c.header(ctx, n); err != nil || hdr.TimeMicros < t.UnixMicro() {
+			return err != nil
+		}
+		next = hdr.TimeMicros // of the lowest that is late, at last
+		return true
 	}
 	if late(floor + 1) { // the common case, by one look
-		return floor, failed
+		return floor, next, err
 	}
-	n := sort.Search(int(end-floor), func(i int) bool { return late(floor + 1 + uint64(i)) })
-	return floor + uint64(n), failed
+	i := sort.Search(int(end-floor), func(i int) bool { return late(floor + 1 + uint64(i)) })
+	return floor + uint64(i), next, err
 }
 
 // later is when there may be more to delete than now; zero if only a new segment
 // can bring that about.
-func (g *collector) later(s segment.State, now time.Time) time.Time {
-	newest := g.sets[len(g.sets)-1]
-	graced := newest.since.Add(g.a.o.Grace)
+func (g *collector) later(s segment.State, young, now time.Time) time.Time {
+	moved := s.Indexed != g.indexed
+	g.indexed = s.Indexed
 	s.Oldest, s.Indexed = s.Set, math.MaxUint64
+	first := min(max(g.a.o.Grace, minPatience), firstPatience)
 	switch {
 	case len(segment.Plan(s)) == 0 && (g.a.o.Archived == nil || g.told >= s.Set.To()):
 		return time.Time{}
-	case now.Before(graced):
-		return graced
-	default: // the index lacks something, or its answers are young
-		return now.Add(min(max(g.a.o.Grace, time.Second), maxPoll*time.Second))
+	case len(g.young) > 0:
+		return g.young[0].since.Add(g.a.o.Grace)
+	case young.After(now.Add(first)):
+		return young
+	case !young.IsZero() || moved || g.patience == 0: // not for each chunk whose answers expire
+		g.patience = first
+	default: // the index waits for more to be written
+		g.patience = min(2*g.patience, max(first, maxPatience))
 	}
+	return now.Add(g.patience)
 }
 
 func (g *collector) do(ctx context.Context, step segment.Action) error {

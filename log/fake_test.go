@@ -23,6 +23,11 @@ type fakeIndex struct {
 	epoch   schema.Epoch // the highest
 	rows    map[schema.Instance][]string
 
+	pointers          pointers
+	told              schema.Position // up to where pointers may go
+	toldAll, toldSome int             // how often, of all collections and of some
+	spared            int             // collections that had no pointer to drop
+
 	staged    []stagedGroup
 	published []*schema.Chunk // not applied yet
 	last      schema.Position // published
@@ -38,6 +43,7 @@ func newFakeIndex(t testing.TB) *fakeIndex {
 	return &fakeIndex{
 		t: t, next: map[schema.Instance]schema.Seq{}, answers: map[schema.DedupKey]schema.Answer{},
 		live: map[schema.Instance]schema.Seq{}, rows: map[schema.Instance][]string{},
+		pointers: pointers{},
 	}
 }
 
@@ -56,6 +62,7 @@ func (x *fakeIndex) restart() *fakeIndex {
 	for k, v := range x.rows {
 		y.rows[k] = slices.Clip(v)
 	}
+	y.pointers = x.pointers.clone()
 	return y
 }
 
@@ -151,6 +158,7 @@ func (x *fakeIndex) applyLocked(c *schema.Chunk) {
 			x.t.Errorf("chunk %v: seq %d of instance %d, want %d", c.Position, g.FirstSeq, g.Instance, x.next[g.Instance])
 		}
 		x.next[g.Instance] = g.NextSeq()
+		x.pointers[g.Instance] = append(x.pointers[g.Instance], c.Position.Chunk)
 		for _, r := range g.Records {
 			x.rows[g.Instance] = append(x.rows[g.Instance], string(r.Row))
 		}

@@ -40,7 +40,7 @@ type SegmentOptions struct {
 	// at most 1 GiB.
 	TargetBytes int64
 	// MaxAge is how long a change waits at most before it is in a segment, full
-	// or not. Default 1 h.
+	// or not, by Options.Now, as all ages here. Default 1 h.
 	MaxAge time.Duration
 	// Grace is how long what readers may still work with is kept after they
 	// need it no more. It is no condition of safety. Default 10 min.
@@ -63,9 +63,11 @@ type SegmentOptions struct {
 	// young. nil: there is none.
 	Copied func() schema.Position
 	// Archived is told that readers find what chunks up to a position hold in
-	// segments: pointers to these chunks may go. An error has it told again
-	// later. nil: nobody is told.
-	Archived func(ctx context.Context, through schema.Position) error
+	// segments: pointers to these chunks may go. Since it was told last only
+	// collections of held have come to have any; they are in order, and an error
+	// may come last, which it returns. nil: all may have. An error has it told
+	// again later. nil: nobody is told.
+	Archived func(ctx context.Context, through schema.Position, held iter.Seq2[schema.Instance, error]) error
 }
 
 func (o SegmentOptions) validate() error {

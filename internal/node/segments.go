@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"iter"
 
 	"github.com/trinedb/trine/internal/registry"
 	"github.com/trinedb/trine/log"
@@ -37,8 +38,8 @@ func (n *Node) indexed() schema.Position {
 }
 
 // archived lets the index's pointers go to chunks that readers find in segments.
-func (n *Node) archived(ctx context.Context, through schema.Position) error {
-	dropped, err := n.index.DropGroups(ctx, through)
+func (n *Node) archived(ctx context.Context, through schema.Position, held iter.Seq2[schema.Instance, error]) error {
+	dropped, err := n.index.DropGroups(ctx, through, held)
 	if err != nil {
 		return err
 	}

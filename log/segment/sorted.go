@@ -21,22 +21,9 @@ func (a *Archive) Sorted(ctx context.Context, from, to uint64) iter.Seq2[Group, 
 }
 
 func (a *Archive) sorted(ctx context.Context, set *Set, from, to uint64, emit func(Group) bool) error {
-	var inputs []*input
-	for _, s := range set.spans {
-		if s.To < from || s.From > to {
-			continue
-		}
-		r, err := a.readers.get(ctx, s.Ref)
-		if err != nil {
-			return err
-		}
-		s.From, s.To = max(s.From, from), min(s.To, to)
-		inputs = append(inputs, &input{span: s, scan: scan{r: r, hi: len(r.tail.index), ahead: mergeAhead}})
-	}
-	for _, in := range inputs {
-		if err := in.advance(ctx); err != nil {
-			return err
-		}
+	inputs, err := a.inputs(ctx, set, from, to, false)
+	if err != nil {
+		return err
 	}
 	for in := lowest(inputs); in != nil; in = lowest(inputs) {
 		for id := in.run().instance; !in.done && in.run().instance == id; {
@@ -53,6 +40,52 @@ func (a *Archive) sorted(ctx context.Context, set *Set, from, to uint64, emit fu
 		}
 	}
 	return nil
+}
+
+// Instances yields the collections of which chunks from one number to another hold
+// changes, in order, as far as segments of a Set hold these chunks. One error may
+// come, last: blob.ErrNotFound if such a segment is deleted. It costs what Sorted
+// does.
+func (a *Archive) Instances(ctx context.Context, set *Set, from, to uint64) iter.Seq2[schema.Instance, error] {
+	return func(yield func(schema.Instance, error) bool) {
+		inputs, err := a.inputs(ctx, set, from, to, true)
+		for in := lowest(inputs); in != nil && err == nil; in = lowest(inputs) {
+			id := in.run().instance
+			if !yield(id, nil) {
+				return
+			}
+			for _, in := range inputs {
+				for err == nil && !in.done && in.run().instance == id {
+					err = in.advance(ctx)
+				}
+			}
+		}
+		if err != nil {
+			yield(0, err)
+		}
+	}
+}
+
+// inputs are the parts of a Set's segments that hold chunks from one number to
+// another, each on its first run. With reuse a run is gone when the next comes.
+func (a *Archive) inputs(ctx context.Context, set *Set, from, to uint64, reuse bool) ([]*input, error) {
+	var inputs []*input
+	for _, s := range set.spans {
+		if s.To < from || s.From > to {
+			continue
+		}
+		r, err := a.readers.get(ctx, s.Ref)
+		if err != nil {
+			return nil, err
+		}
+		s.From, s.To = max(s.From, from), min(s.To, to)
+		in := &input{span: s, scan: scan{r: r, hi: len(r.tail.index), ahead: mergeAhead, reuse: reuse}}
+		if err := in.advance(ctx); err != nil {
+			return nil, err
+		}
+		inputs = append(inputs, in)
+	}
+	return inputs, nil
 }
 
 // Epoch is the highest epoch of the chunks that segments hold. It opens all
