@@ -71,10 +71,11 @@ func (x *Index) apply(ctx context.Context, c *schema.Chunk) error {
 // applier brings one chunk into the engine. A unit is a record or an answer.
 // While one batch is being committed it builds the next.
 type applier struct {
-	x    *Index
-	c    *schema.Chunk
-	skip int // units that are in already
-	unit int // units looked at, skipped ones included
+	x     *Index
+	c     *schema.Chunk
+	loads bool // from segments, where a definition comes before older rows
+	skip  int  // units that are in already
+	unit  int  // units looked at, skipped ones included
 
 	batch, spare *batch
 	// What the rows touched by the batch, and by the one in flight, are after

@@ -198,3 +198,25 @@ func (x *Index) StagedDefinitions() int {
 	defer x.mu.Unlock()
 	return len(x.overlay.defined) + x.overlay.entries.Len()
 }
+
+// Content is all that is committed, but for what a Load does not bring: answers,
+// pointers to chunks, the position, and how far builds of secondary indexes are.
+func (x *Index) Content() map[string][]byte {
+	all := map[string][]byte{}
+	for s := spaceStats; s <= spaceEntry; s++ {
+		switch s {
+		case spaceAnswer, spaceGroup, spaceSecondaries:
+			continue
+		}
+		c := x.eng.iterate(latest, []byte{byte(s)}, false)
+		for c.seek([]byte{byte(s)}); c.valid(); c.next() {
+			val, err := c.value()
+			if err != nil {
+				panic(err)
+			}
+			all[string(c.key())] = append([]byte(nil), val...)
+		}
+		c.close()
+	}
+	return all
+}

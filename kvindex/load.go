@@ -50,7 +50,7 @@ func (x *Index) loadAll(ctx context.Context, through schema.Position, groups ite
 		return x.failed
 	}
 	a := &applier{
-		x: x, c: &schema.Chunk{Position: through}, batch: &x.batches[0], spare: &x.batches[1], seen: make(map[string]rowState),
+		x: x, c: &schema.Chunk{Position: through}, loads: true, batch: &x.batches[0], spare: &x.batches[1], seen: make(map[string]rowState),
 	}
 	a.batch.reset()
 	a.was.catalog, a.now.catalog = x.opts.Catalog, x.opts.Catalog
@@ -65,6 +65,9 @@ func (x *Index) loadAll(ctx context.Context, through schema.Position, groups ite
 	err := l.run(ctx, groups)
 	if werr := a.wait(); err == nil {
 		err = werr
+	}
+	if err != nil {
+		x.tallies.clear() // some may not have been committed
 	}
 	return err
 }

@@ -142,6 +142,9 @@ func (a *applier) move(inst schema.Instance, set *secondaries, was, now *entry, 
 	}
 	switch {
 	case now == nil:
+	case now.tooLong && a.loads && now.index.state == SecondaryBuilding:
+		// The index may be younger than the row: the build meets what is left of it.
+		set = a.restart(inst, set, now.index.id)
 	case now.tooLong:
 		text := a.x.keyText(inst, key)
 		set = a.batch.failSecondary(inst, set, now.index.id, tooLongReason(text, now.fields))
@@ -150,6 +153,16 @@ func (a *applier) move(inst schema.Instance, set *secondaries, was, now *entry, 
 		a.batch.putEntry(inst, now)
 	}
 	return set, nil
+}
+
+// restart has an index built from the first row on.
+func (a *applier) restart(inst schema.Instance, set *secondaries, id schema.IndexID) *secondaries {
+	if s := set.find(id); s.rows == 0 && len(s.note) == 0 {
+		return set
+	}
+	set = set.with(id, func(s *secondary) { s.rows, s.note = 0, nil })
+	a.change(inst, set)
+	return set
 }
 
 func (b *batch) putEntry(inst schema.Instance, e *entry) {
