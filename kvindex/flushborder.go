@@ -26,7 +26,7 @@ func (x *Index) border(ctx context.Context, inst schema.Instance, f Flush) (flus
 	if err != nil || ok && g.NextSeq() > f.LakeSeq {
 		return flushBorder{}, err
 	}
-	next, _, err := x.firstGroup(inst, f.LakeSeq, t)
+	next, _, err := x.firstGroup(latest, inst, f.LakeSeq, t)
 	if err != nil {
 		return flushBorder{}, err
 	}
@@ -42,8 +42,8 @@ func (x *Index) border(ctx context.Context, inst schema.Instance, f Flush) (flus
 
 // firstGroup is where the first pointer above a seq begins, and what the log bytes
 // were then; the log's end if there is none.
-func (x *Index) firstGroup(inst schema.Instance, seq schema.Seq, t tally) (schema.Seq, int64, error) {
-	c := x.eng.iterate(latest, instanceKey(spaceGroup, inst), false)
+func (x *Index) firstGroup(ts uint64, inst schema.Instance, seq schema.Seq, t tally) (schema.Seq, int64, error) {
+	c := x.eng.iterate(ts, instanceKey(spaceGroup, inst), false)
 	defer c.close()
 	c.seek(appendGroupKey(nil, inst, seq))
 	if !c.valid() {

@@ -3,7 +3,6 @@ package kvindex
 import (
 	"context"
 	"fmt"
-	"math"
 
 	"github.com/trinedb/trine/schema"
 )
@@ -136,51 +135,10 @@ func (x *Index) groupBelow(ts uint64, inst schema.Instance, seq schema.Seq) (g G
 	return g, before, err == nil, err
 }
 
-// LogBetween is how many bytes the keys and rows of a collection's changes in
-// [from, to) have, of those that are applied: exact where a group begins, by
-// share within one. It tells the last group too, which is zero if there is none,
-// as of the same Applied. It costs three seeks, however long the log is.
-func (x *Index) LogBetween(_ context.Context, inst schema.Instance, from, to schema.Seq) (bytes int64, last GroupRef, err error) {
-	if err := x.gate.enter(); err != nil {
-		return 0, last, err
-	}
-	defer x.gate.leave()
-	if x.isDropped(inst) {
-		return 0, last, nil
-	}
-	v := x.pin()
-	defer x.unpin(v)
-	below := func(seq schema.Seq) (int64, GroupRef, error) {
-		g, before, ok, err := x.groupBelow(v.ts, inst, seq)
-		if err != nil || !ok {
-			return 0, GroupRef{}, err
-		}
-		return before + bytesBelow(g, seq), g, nil
-	}
-	if _, last, err = below(math.MaxUint64); err != nil || last.Count == 0 {
-		return 0, last, err
-	}
-	start, _, err := below(from)
-	if err != nil {
-		return 0, last, err
-	}
-	end, _, err := below(max(from, to))
-	return end - start, last, err
-}
-
 func groupAtCursor(c cursor) (GroupRef, int64, error) {
 	val, err := c.value()
 	if err != nil {
 		return GroupRef{}, 0, corrupt("read group", err)
 	}
 	return decodeGroup(c.key(), val)
-}
-
-// bytesBelow splits a group's bytes at seq: exact at its ends, by share within.
-func bytesBelow(g GroupRef, seq schema.Seq) int64 {
-	if seq >= g.NextSeq() {
-		return g.Bytes
-	}
-	share := float64(seq-g.FirstSeq) / float64(max(1, g.Count))
-	return int64(math.Round(float64(g.Bytes) * share))
 }

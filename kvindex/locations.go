@@ -166,7 +166,7 @@ func (x *Index) finishFlush(inst schema.Instance, f Flush, b *batch, at flushBor
 		if ok && g.NextSeq() > f.LakeSeq {
 			t.lakeBytes, t.tailSince = min(t.logBytes, before+bytesBelow(g, f.LakeSeq)), g.TimeMicros
 		} else {
-			next, before, err := x.firstGroup(inst, f.LakeSeq, t)
+			next, before, err := x.firstGroup(latest, inst, f.LakeSeq, t)
 			if err != nil {
 				return false, err
 			}

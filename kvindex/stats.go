@@ -85,7 +85,11 @@ func (x *Index) Dirty(ctx context.Context, fn func(inst schema.Instance, s Stats
 
 // tally reads a collection's stats, and whether it has any.
 func (x *Index) tally(inst schema.Instance) (tally, bool, error) {
-	val, ok, err := x.eng.get(latest, nil, instanceKey(spaceStats, inst))
+	return x.tallyAt(latest, inst)
+}
+
+func (x *Index) tallyAt(ts uint64, inst schema.Instance) (tally, bool, error) {
+	val, ok, err := x.eng.get(ts, nil, instanceKey(spaceStats, inst))
 	if err != nil {
 		return tally{}, false, corrupt("read stats", err)
 	}

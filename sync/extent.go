@@ -9,13 +9,14 @@ import (
 
 // Extent is how much log lies between two seqs, told without reading it.
 type Extent struct {
-	Bytes      int64 // of keys and rows; by share where a seq lies within a chunk
+	Bytes      int64 // of keys and rows; by share where a seq lies within a chunk or segments
 	LastMicros int64 // commit time of the collection's newest change; 0: there is none
 }
 
 // Extent tells how much of a collection's log lies in [from, to), by the
 // index's pointers and the chunks in memory that it has not applied: no chunk
-// is read.
+// is read. When the newest change was committed is asked of a segment, if only
+// these tell.
 func (e *Engine) Extent(ctx context.Context, c *schema.Collection, from, to schema.Seq) (Extent, error) {
 	durable := e.log.Durable()
 	applied := e.index.Applied()
@@ -27,13 +28,13 @@ func (e *Engine) Extent(ctx context.Context, c *schema.Collection, from, to sche
 }
 
 func (e *Engine) extent(ctx context.Context, inst schema.Instance, from, to schema.Seq, applied, durable schema.Position) (Extent, error) {
-	bytes, last, err := e.index.LogBetween(ctx, inst, from, to)
+	known, err := e.index.LogBetween(ctx, inst, from, to)
 	if err != nil {
 		return Extent{}, err
 	}
-	x := Extent{Bytes: bytes, LastMicros: last.TimeMicros}
+	x := Extent{Bytes: known.Bytes, LastMicros: known.LastMicros}
 	// The index may have applied more meanwhile, which is in both.
-	from = max(from, last.NextSeq())
+	from = max(from, known.NextSeq)
 	err = e.groupsBetween(ctx, inst, applied, durable, func(g schema.Group, micros int64) (bool, error) {
 		x.LastMicros = max(x.LastMicros, micros)
 		for i := range g.Records {
@@ -43,5 +44,20 @@ func (e *Engine) extent(ctx context.Context, inst schema.Instance, from, to sche
 		}
 		return true, nil
 	})
+	if err == nil && x.LastMicros == 0 && known.NextSeq > 0 {
+		x.LastMicros, err = e.lastArchived(ctx, inst)
+	}
 	return x, err
+}
+
+// lastArchived is when the newest change that segments hold was committed; 0 if
+// they hold none.
+func (e *Engine) lastArchived(ctx context.Context, inst schema.Instance) (int64, error) {
+	if e.log.Archive() == nil {
+		return 0, nil
+	}
+	for g, err := range e.log.Archive().ReadBackward(ctx, inst, seqEnd) {
+		return g.TimeMicros, err
+	}
+	return 0, nil
 }
