@@ -23,11 +23,18 @@ import (
 // load is Options.Load.
 func (x *fakeIndex) load(ctx context.Context, a *segment.Archive, through schema.Position) error {
 	x.mu.Lock()
-	defer x.mu.Unlock()
-	for g, err := range a.Sorted(ctx, x.applied.Chunk+1, through.Chunk) {
+	from := x.applied.Chunk + 1
+	x.mu.Unlock()
+	var groups []segment.Group
+	for g, err := range a.Sorted(ctx, from, through.Chunk) { // not under the mutex, which is no wait for synctest
 		if err != nil {
 			return err
 		}
+		groups = append(groups, g)
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, g := range groups {
 		if g.FirstSeq != x.next[g.Instance] {
 			return fmt.Errorf("load seq %d of instance %d, want %d", g.FirstSeq, g.Instance, x.next[g.Instance])
 		}
@@ -172,6 +179,56 @@ func TestSegments(t *testing.T) {
 	})
 }
 
+// TestSegmentsLoad is TestSegments with indexes that are built anew from segments,
+// which have no answers: chunks are kept for these, and batches are sent again no
+// longer than that.
+func TestSegmentsLoad(t *testing.T) {
+	const kept = 20 * time.Second
+	loads := 0
+	simulate(t, func(t *testing.T, r *rand.Rand) {
+		mem, h, s := blob.NewMem(), &history{window: kept / 2}, &saved{x: newFakeIndex(t)}
+		store := badStore(mem, r).(*lateStore)
+		var mu sync.Mutex
+		var writers sync.WaitGroup
+		for i := range 6 {
+			seed, delay := r.Uint64(), time.Duration(r.IntN(120))*time.Second
+			writers.Go(func() {
+				r := rand.New(rand.NewPCG(seed, 3))
+				time.Sleep(delay)
+				x := s.get()
+				if r.IntN(3) > 0 {
+					x = newFakeIndex(t)
+				}
+				o := archived(simOptions(x, store, r), store, s, r)
+				o.Segments.AnswersKept, o.WriterID = kept, fmt.Sprint(i)
+				o.Load = func(ctx context.Context, a *segment.Archive, through schema.Position) error {
+					mu.Lock()
+					loads++
+					mu.Unlock()
+					return x.load(ctx, a, through)
+				}
+				c, err := log.Open(t.Context(), o)
+				if err != nil {
+					return
+				}
+				for range 3 {
+					work(t, h, c, x, r, 4)
+					s.offer(x)
+					time.Sleep(time.Duration(r.IntN(20000)) * time.Millisecond)
+				}
+				finish(c, time.Duration(r.IntN(3000))*time.Millisecond)
+			})
+		}
+		writers.Wait()
+		time.Sleep(time.Hour) // what is late has landed
+		settle(t, h, &reading{}, s, mem, r)
+	})
+	t.Logf("%d loads in %d seeds", loads, *simRuns)
+	if loads < int(*simRuns)/6 {
+		t.Error("too few indexes were loaded")
+	}
+}
+
 // TestSegmentsPowerFailures cuts the power at a random step of the file system.
 func TestSegmentsPowerFailures(t *testing.T) {
 	simulate(t, func(t *testing.T, r *rand.Rand) {
@@ -232,7 +289,9 @@ func settle(t *testing.T, h *history, view *reading, s *saved, store blobtest.St
 		}
 	}
 	c.Applied(x.apply(1 << 30))
-	h.resend(t, c)
+	if h.window == 0 {
+		h.resend(t, c)
+	}
 	s.offer(x)
 	time.Sleep(time.Minute)
 	if c.Archived().Chunk > 0 {

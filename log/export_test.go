@@ -42,6 +42,12 @@ func HeadSealed(data []byte) (serves, sealed uint64, err error) {
 	return uint64(h.Serves), h.Sealed, err
 }
 
+// HeadFloor tells the floor, by the bytes of a head.
+func HeadFloor(data []byte) (uint64, error) {
+	h, err := decodeHead("head", 0, data)
+	return h.Floor, err
+}
+
 // Holes are numbers of chunks that a zone lacks.
 type Holes struct{ h holes }
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/trinedb/trine/log"
 	"github.com/trinedb/trine/schema"
@@ -20,10 +21,12 @@ import (
 type history struct {
 	mu      sync.Mutex
 	batches []*sent
+	window  time.Duration // how long after it was first sent a batch is sent again; 0: for ever
 }
 
 type sent struct {
 	row     string
+	since   time.Time // when it was made up
 	ids     []schema.Instance
 	key     schema.DedupKey // zero: it is not sent again
 	ifSeq   *log.IfSeq
@@ -46,7 +49,7 @@ const (
 func (h *history) add(r *rand.Rand) *sent {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	s := &sent{row: fmt.Sprintf("row-%d", len(h.batches))}
+	s := &sent{row: fmt.Sprintf("row-%d", len(h.batches)), since: time.Now()}
 	for _, id := range r.Perm(5)[:1+r.IntN(3)] {
 		s.ids = append(s.ids, schema.Instance(16+id))
 	}
@@ -72,6 +75,9 @@ func (h *history) open() []*sent {
 
 // send appends a batch and notes the outcome.
 func (h *history) send(ctx context.Context, t testing.TB, c *log.Channel, s *sent) error {
+	if h.window > 0 && time.Since(s.since) > h.window {
+		return nil
+	}
 	ack, err := c.Append(ctx, s.append())
 	return h.told(t, s, ack, err)
 }

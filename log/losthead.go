@@ -14,18 +14,7 @@ import (
 // findHead says what the head of a channel would be that has none: that of a new
 // one, or of one whose head was lost, by what there is of chunks and segments;
 // see docs/format/head.md. Its epoch is the highest of the
-// chunks. It fails with blob.ErrChanged if there is a head by now.
-func (s *single) findHead(ctx context.Context, h *head) error {
-	err := s.c.findHead(ctx, h)
-	if err == nil {
-		return nil
-	}
-	if now, _, herr := readHead(ctx, s.c.heads, s.c.o.Channel); herr == nil && now.Epoch > 0 {
-		return fmt.Errorf("look for a head: %w", blob.ErrChanged) // what was found was written since
-	}
-	return err
-}
-
+// chunks.
 func (c *Channel) findHead(ctx context.Context, h *head) error {
 	if err := c.openArchive(ctx); err != nil {
 		return err

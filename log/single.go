@@ -25,7 +25,7 @@ func (s *single) admit(ctx context.Context, h *head, lost bool) error {
 		return fmt.Errorf("the channel's chunks lie in the zones %v, not in one store: name all of them: %w", h.Zones, schema.ErrInvalid)
 	}
 	if lost {
-		return s.findHead(ctx, h)
+		return s.c.findHead(ctx, h)
 	}
 	return nil
 }

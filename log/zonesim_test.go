@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -327,8 +328,9 @@ type shakyStore struct {
 	mem  *blob.Mem
 	roll func(int) int
 
-	mu   sync.Mutex
-	away int // 1: it refuses, 2: it does not answer
+	mu     sync.Mutex
+	away   int             // 1: it refuses, 2: it does not answer
+	copies map[uint64]bool // numbers at which a take-over put a chunk over its marker
 }
 
 func newShakyStore(name string, roll func(int) int, lose int) *shakyStore {
@@ -380,12 +382,29 @@ func (s *shakyStore) PutIfAbsent(ctx context.Context, name string, data []byte) 
 
 // Swap is that of the store, or fails and lands afterwards.
 func (s *shakyStore) Swap(ctx context.Context, name string, old blob.Version, data []byte) (blob.Version, error) {
+	s.noteCopy(name, data)
 	if s.roll(15) > 0 {
 		return s.Faulty.Swap(ctx, name, old, data)
 	}
 	data = append([]byte(nil), data...)
 	s.later(func() { _, _ = s.mem.Swap(context.Background(), name, old, data) })
 	return blob.Absent, errors.New("timed out")
+}
+
+func (s *shakyStore) noteCopy(name string, data []byte) {
+	number, ok := strings.CutPrefix(name, "ch/0/0/")
+	n, err := strconv.ParseUint(number, 10, 64)
+	if !ok || err != nil {
+		return
+	}
+	if hdr, err := chunk.DecodeHeader(name, 0, schema.Position{Chunk: n}, data); err == nil && hdr.Kind == chunk.Data {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.copies == nil {
+			s.copies = map[uint64]bool{}
+		}
+		s.copies[n] = true
+	}
 }
 
 func (s *shakyStore) later(fn func()) {
