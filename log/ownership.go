@@ -41,9 +41,15 @@ func (c *Channel) takeOver(ctx context.Context, again bool, known uint64) (owner
 			c.generation = h.Generation // nobody else reads it yet
 		}
 		lost := h.Epoch == 0
-		if err := c.layout.admit(ctx, &h, lost); err != nil && lost && c.hasHead(ctx) {
-			continue // another writer made it meanwhile, and what was found
-		} else if err != nil {
+		if err := c.layout.admit(ctx, &h, lost); err != nil {
+			if lost { // or another writer made it meanwhile, and what was found
+				switch now, _, herr := readHead(ctx, c.heads, c.o.Channel); {
+				case herr != nil:
+					return ownership{}, fmt.Errorf("is there a head: %w (%v)", herr, err)
+				case now.Epoch > 0:
+					continue
+				}
+			}
 			return ownership{}, err
 		}
 		h.Epoch = max(h.Epoch, least) + 1
@@ -71,12 +77,6 @@ func (c *Channel) takeOver(ctx context.Context, again bool, known uint64) (owner
 		return own, err
 	}
 	return ownership{}, fmt.Errorf("%d others took the channel over at the same time: %w", maxHeadTries, schema.ErrFenced)
-}
-
-// hasHead reports whether there is a head by now.
-func (c *Channel) hasHead(ctx context.Context) bool {
-	h, _, err := readHead(ctx, c.heads, c.o.Channel)
-	return err == nil && h.Epoch > 0
 }
 
 // updateHint lets the head tell that chunks up to n are durable. It reports
