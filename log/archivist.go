@@ -102,23 +102,21 @@ func (a *archivist) wait(ctx context.Context, moved <-chan struct{}, due time.Ti
 	}
 }
 
-// step does what there is to do, and tells when there will be more if no chunk
-// comes before; zero: then there will not.
+// step makes a segment at most and deletes what can go: who writes faster than
+// segments are made must not keep chunks from being deleted. It tells when there
+// will be more to do if no chunk comes before; zero: then there will not.
 func (a *archivist) step(ctx context.Context, durable uint64) (due time.Time, err error) {
-	for {
-		if err := a.feed(ctx, durable); err != nil {
-			return due, err
-		}
-		if at := a.ripe(); at.IsZero() || a.now().Before(at) {
-			due = at
-			break
-		}
+	if err := a.feed(ctx, durable); err != nil {
+		return due, err
+	}
+	if due = a.ripe(); !due.IsZero() && !a.now().Before(due) {
 		if err := a.finish(ctx); err != nil {
 			return due, err
 		}
 		if err := a.merge(ctx); err != nil {
 			return due, err
 		}
+		due = a.now()
 	}
 	a.metrics.lag.Set(float64(durable - min(durable, a.c.archive.Set().To())))
 	if a.collect == nil {

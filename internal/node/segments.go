@@ -39,6 +39,9 @@ func (n *Node) indexed() schema.Position {
 
 // archived lets the index's pointers go to chunks that readers find in segments.
 func (n *Node) archived(ctx context.Context, through schema.Position, held iter.Seq2[schema.Instance, error]) error {
+	if err := n.index.Wait(ctx, through); err != nil {
+		return fmt.Errorf("wait for the index, to let pointers to chunks go: %w", err)
+	}
 	dropped, err := n.index.DropGroups(ctx, through, held)
 	if err != nil {
 		return err

@@ -51,6 +51,7 @@ type stores struct {
 	objects lakehouse.Objects
 	lake    lakehouse.Options // all but the store
 	catalog *catalog
+	change  func(*rig, *log.Options) // nil: the log has the usual ones
 }
 
 func newStores(t *testing.T, objects lakehouse.Objects) stores {
@@ -81,10 +82,14 @@ func newRigOn(t *testing.T, at stores, o sync.Options) *rig {
 	}
 	r.index, err = kvindex.Open(kvindex.Options{Dir: at.dir, MinFreeBytes: -1})
 	must("open index")
-	r.channel, err = log.Open(context.Background(), log.Options{
+	lo := log.Options{
 		Store: at.log, WriterID: "test", State: r.index, Stager: r.index, Applied: r.index.Applied(),
 		CatchUp: func(ctx context.Context, c *schema.Chunk) error { return sync.ApplyChunk(ctx, r.index, dropped, c) },
-	})
+	}
+	if at.change != nil {
+		at.change(r, &lo)
+	}
+	r.channel, err = log.Open(context.Background(), lo)
 	must("open log")
 	at.lake.Objects, at.lake.BaseURI = at.objects, "file:///lake"
 	r.lake, err = lakehouse.Open(at.lake)
