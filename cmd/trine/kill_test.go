@@ -7,10 +7,14 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"net/http"
 	"path/filepath"
+	"strconv"
+	"strings"
 	stdsync "sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,17 +47,48 @@ func TestKill(t *testing.T) {
 	if testing.Short() {
 		*kills = min(*kills, killServers)
 	}
-	for server := range killServers {
-		t.Run(fmt.Sprintf("server=%d", server), func(t *testing.T) {
-			t.Parallel()
-			k := newKillTest(t, seed+uint64(server))
-			rounds := (*kills + killServers - 1 - server) / killServers
-			for round := range rounds {
-				k.round(round, (*process).kill)
-			}
-			t.Logf("%d kills, %d acknowledged batches, none lost, none doubled", rounds, k.acked())
-		})
+	var segments, deleted atomic.Int64
+	t.Run("servers", func(t *testing.T) {
+		for server := range killServers {
+			t.Run(fmt.Sprintf("server=%d", server), func(t *testing.T) {
+				t.Parallel()
+				k := newKillTest(t, seed+uint64(server))
+				rounds := (*kills + killServers - 1 - server) / killServers
+				for round := range rounds {
+					k.round(round, (*process).kill)
+				}
+				s, d := k.archived()
+				segments.Add(s)
+				deleted.Add(d)
+				t.Logf("%d kills, %d acknowledged batches, none lost, none doubled; %d segments, %d chunks deleted", rounds, k.acked(), s, d)
+			})
+		}
+	})
+	if *kills > 2*killServers && (segments.Load() == 0 || deleted.Load() == 0) {
+		t.Errorf("%d segments were made and %d chunks deleted in %d kills", segments.Load(), deleted.Load(), *kills)
 	}
+}
+
+// archived is how many segments there are, and how many chunks are gone.
+func (k *killTest) archived() (segments, deleted int64) {
+	k.t.Helper()
+	there, highest := int64(0), int64(0)
+	err := filepath.WalkDir(filepath.Join(k.dir, "log"), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		if strings.Contains(path, "/seg/") {
+			segments++
+		}
+		if n, err := strconv.ParseInt(d.Name(), 10, 64); err == nil && strings.Contains(path, "/ch/") {
+			there, highest = there+1, max(highest, n)
+		}
+		return nil
+	})
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	return segments, highest - there
 }
 
 // killServers is how many servers share the kills, each with a directory of its
