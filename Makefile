@@ -3,6 +3,8 @@
 STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 KILLS       ?= 200
 SCHEDULES   ?= 5000000
+SEEDS       ?= 10000
+FIRST_SEED  ?= 0
 FUZZTIME    ?= 10s
 BENCHTIME   ?= 1s
 PYTHON      ?= python3
@@ -52,6 +54,10 @@ s3: ## test the S3 store against versitygw, which is built by Go
 .PHONY: torture
 torture: ## kill a server KILLS times under writers, and fill real disks; Linux, needs the right to mount
 	go test -count=1 -timeout 30m -tags torture -run 'TestKill|Disk' ./cmd/trine -kills $(KILLS) -v
+
+.PHONY: seeds
+seeds: ## run the index against a map, with crashes and loss, by SEEDS seeds from FIRST_SEED on; TMPDIR in memory is quicker
+	go test -count=1 -timeout 24h -run '^(TestSimulation|TestSecondaries)$$' ./kvindex -seeds $(SEEDS) -first-seed $(FIRST_SEED)
 
 .PHONY: model
 model: ## check the ownership protocol by SCHEDULES random schedules for each setting

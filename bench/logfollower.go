@@ -25,6 +25,12 @@ type follower struct {
 	err             error         // of reading; set before moved is closed
 }
 
+// As many as a server gives its index at once.
+const (
+	followChunks = 16
+	followBytes  = 8 << 20
+)
+
 func follow(c *log.Channel, index *kvindex.Index) *follower {
 	ctx, cancel := context.WithCancel(context.Background())
 	f := &follower{channel: c, index: index, cancel: cancel, moved: make(chan struct{}, 1)}
@@ -34,15 +40,17 @@ func follow(c *log.Channel, index *kvindex.Index) *follower {
 		defer close(f.moved)
 		next := c.Follow(from)
 		for {
-			ck, err := next.Next(ctx)
+			few, err := next.NextFew(ctx, followChunks, followBytes)
 			if err == nil && f.index != nil {
-				err = f.index.Apply(ctx, ck)
+				err = f.index.Apply(ctx, few...)
 			}
 			if err != nil {
 				f.err = err
 				return
 			}
-			f.take(ck)
+			for _, ck := range few {
+				f.take(ck)
+			}
 		}
 	})
 	return f

@@ -208,67 +208,6 @@ func BenchmarkRangeTen(b *testing.B) {
 	}
 }
 
-func BenchmarkApply(b *testing.B) {
-	ctx := context.Background()
-	for _, fresh := range []bool{true, false} {
-		b.Run(fmt.Sprintf("fresh=%t", fresh), func(b *testing.B) {
-			x, err := kvindex.Open(benchOptions(b.TempDir()))
-			must(b, err)
-			defer closeIndex(b, x)
-			raw := rawBadger(b, b.TempDir())
-			defer func() { must(b, raw.Close()) }()
-			var next schema.Seq
-			var pos schema.Position
-			ts := uint64(0)
-			one := func() {
-				c := benchChunks(int(next), benchChunk, benchChunk, &next, &pos)[0]
-				x.Stage(c.Position, c.Groups)
-				x.Publish(c)
-				must(b, x.Apply(ctx, c))
-			}
-			if !fresh {
-				for next < benchRows {
-					one()
-				}
-				for ; ts < benchRows/benchChunk; ts++ {
-					must(b, rawCommit(raw, int(ts)*benchChunk, ts+1))
-				}
-			}
-			var a, f time.Duration
-			n := 0
-			for b.Loop() {
-				c := benchChunks(int(next), benchChunk, benchChunk, &next, &pos)[0]
-				t0 := time.Now()
-				x.Stage(c.Position, c.Groups)
-				x.Publish(c)
-				t1 := time.Now()
-				if err := x.Apply(ctx, c); err != nil {
-					b.Fatal(err)
-				}
-				t2 := time.Now()
-				_ = t1
-				txn := raw.NewTransactionAt(ts, true)
-				for _, r := range c.Groups[0].Records {
-					if err := txn.Set(rawKey(r.Key), append(make([]byte, 12, 112), r.Row...)); err != nil {
-						b.Fatal(err)
-					}
-				}
-				ts++
-				if err := txn.CommitAt(ts, nil); err != nil {
-					b.Fatal(err)
-				}
-				a, f = a+t2.Sub(t0), f+time.Since(t2)
-				n++
-			}
-			rows := float64(n * benchChunk)
-			b.ReportMetric(float64(a.Nanoseconds())/rows, "ours-ns")
-			b.ReportMetric(float64(f.Nanoseconds())/rows, "badger-ns")
-			b.ReportMetric(float64(a)/float64(f), "ratio")
-			b.ReportMetric(0, "ns/op")
-		})
-	}
-}
-
 // BenchmarkStage is what the index costs the log's writer for a record.
 func BenchmarkStage(b *testing.B) {
 	for _, perChunk := range []int{1, 1000} {

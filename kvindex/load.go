@@ -49,18 +49,11 @@ func (x *Index) loadAll(ctx context.Context, through schema.Position, groups ite
 	if x.failed != nil {
 		return x.failed
 	}
-	a := &applier{
-		x: x, c: &schema.Chunk{Position: through}, loads: true, batch: &x.batches[0], spare: &x.batches[1], seen: make(map[string]rowState),
+	a := newApplier(x)
+	a.loads = true
+	if err := a.begin(&schema.Chunk{Position: through}); err != nil {
+		return err
 	}
-	a.batch.reset()
-	a.was.catalog, a.now.catalog = x.opts.Catalog, x.opts.Catalog
-	if p := x.progress; !p.partial.IsZero() {
-		if p.partial != through {
-			return fmt.Errorf("what leads up to %s is loaded in part: %w", p.partial, schema.ErrCorrupt)
-		}
-		a.skip = p.units
-	}
-	x.Publish(a.c) // parts of it would show before the whole
 	l := &loader{applier: a}
 	err := l.run(ctx, groups)
 	if werr := a.wait(); err == nil {
@@ -156,6 +149,7 @@ func (l *loader) group(ctx context.Context, g *LoadGroup) (err error) {
 			return err
 		}
 		l.unit++
+		l.records++
 	}
 	return nil
 }

@@ -171,11 +171,12 @@ func (s *simulation) apply() {
 	if s.nextApp == len(s.chunks) {
 		return
 	}
-	c := s.chunks[s.nextApp]
+	few := s.chunks[s.nextApp:min(len(s.chunks), s.nextApp+1+s.rnd.IntN(4))]
 	ctx := context.Background()
 	if s.rnd.IntN(2) == 0 { // cut short between transactions, and repeated
-		if err := s.x.Apply(&countdown{Context: ctx, left: s.rnd.IntN(3)}, c); err == nil {
-			s.settle(c)
+		err := s.x.Apply(&countdown{Context: ctx, left: s.rnd.IntN(3)}, few...)
+		s.settleAll(few)
+		if err == nil {
 			return
 		}
 		s.maybe(3, func() { // readers see the whole chunk, of which a part is applied
@@ -185,8 +186,20 @@ func (s *simulation) apply() {
 		})
 	}
 	s.maybe(20, s.crash)
-	must(s.t, s.x.Apply(ctx, c))
-	s.settle(c)
+	must(s.t, s.x.Apply(ctx, few...))
+	s.settleAll(few)
+	if want := few[len(few)-1].Position; s.x.Applied() != want {
+		s.t.Fatalf("applied %s, want %s", s.x.Applied(), want)
+	}
+}
+
+// settleAll settles the chunks that are applied.
+func (s *simulation) settleAll(few []*schema.Chunk) {
+	for _, c := range few {
+		if c.Position.Compare(s.x.Applied()) <= 0 {
+			s.settle(c)
+		}
+	}
 }
 
 // settle is what the model does when a chunk is applied.
@@ -517,10 +530,14 @@ func (s *simulation) checkAnswers() {
 	}
 }
 
-var seeds = flag.Uint64("seeds", 6, "seeds of TestSimulation")
+var (
+	seeds     = flag.Uint64("seeds", 6, "seeds of TestSimulation and TestSecondaries")
+	firstSeed = flag.Uint64("first-seed", 0, "the first of them")
+)
 
 func TestSimulation(t *testing.T) {
-	for seed := range *seeds {
+	for i := range *seeds {
+		seed := *firstSeed + i
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			t.Parallel()
 			s := newSimulation(t, seed)

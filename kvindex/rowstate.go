@@ -8,25 +8,24 @@ type rowState struct {
 	length int // of the row's bytes
 	seq    schema.Seq
 	parts  int
-	row    []byte // nil when it has several parts and is in the engine
+	row    []byte // nil when it must be read from the engine, if it is asked for
 }
 
-// rowState is what the row under an engine key is before the next change.
-func (a *applier) rowState(key []byte) (rowState, error) {
+// rowState is the key in the engine of the next record's row, and what that is
+// before the record.
+func (a *applier) rowState(inst schema.Instance, rowKey []byte) (key []byte, s rowState, err error) {
+	key, s, found := a.ahead.find(a.unit)
+	if !found {
+		key = appendKey(a.batch.alloc(prefixLen+len(rowKey)), spaceRow, inst, rowKey)
+	}
 	if s, ok := a.seen[string(key)]; ok {
-		return s, nil
+		return key, s, nil
 	}
 	if s, ok := a.seenBefore[string(key)]; ok {
-		return s, nil
+		return key, s, nil
 	}
-	val, ok, err := a.x.eng.get(latest, a.buf[:0], key)
-	a.buf = val
-	if err != nil {
-		return rowState{}, corrupt("read row", err)
+	if !found {
+		a.buf, s, err = readState(a.x.eng, a.buf[:0], key)
 	}
-	if !ok {
-		return rowState{}, nil
-	}
-	r, err := decodeRow(val)
-	return rowState{exists: true, length: r.length, seq: r.Seq, parts: r.num, row: r.Bytes}, err
+	return key, s, err
 }

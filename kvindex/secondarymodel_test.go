@@ -3,7 +3,6 @@ package kvindex_test
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -305,11 +304,12 @@ func (s *townsim) apply() {
 	if s.applied == len(s.chunks) {
 		return
 	}
-	c := s.chunks[s.applied]
+	few := s.chunks[s.applied:min(len(s.chunks), s.applied+1+s.rnd.IntN(4))]
 	ctx := context.Background()
 	if s.rnd.IntN(2) == 0 {
-		if s.x.Apply(&countdown{Context: ctx, left: s.rnd.IntN(3)}, c) == nil {
-			s.applied++
+		err := s.x.Apply(&countdown{Context: ctx, left: s.rnd.IntN(3)}, few...)
+		s.settled(few)
+		if err == nil {
 			return
 		}
 		s.check()
@@ -318,8 +318,17 @@ func (s *townsim) apply() {
 			return
 		}
 	}
-	must(s.t, s.x.Apply(ctx, c))
-	s.applied++
+	must(s.t, s.x.Apply(ctx, few...))
+	s.settled(few)
+}
+
+// settled counts the chunks that are applied.
+func (s *townsim) settled(few []*schema.Chunk) {
+	for _, c := range few {
+		if s.applied < len(s.chunks) && s.chunks[s.applied] == c && c.Position.Compare(s.x.Applied()) <= 0 {
+			s.applied++
+		}
+	}
 }
 
 // crash goes on from what a killed process leaves, or from nothing: then all of
@@ -472,13 +481,12 @@ func (s *townsim) settle() {
 	must(s.t, err)
 }
 
-var townSeeds = flag.Uint64("town-seeds", 6, "seeds of TestSecondaries")
-
 func TestSecondaries(t *testing.T) {
 	var mu sync.Mutex
 	ends, refused := map[string]int{}, 0
 	t.Run("seeds", func(t *testing.T) {
-		for seed := range *townSeeds {
+		for i := range *seeds {
+			seed := *firstSeed + i
 			t.Run(fmt.Sprint(seed), func(t *testing.T) {
 				t.Parallel()
 				s := newTownsim(t, seed)

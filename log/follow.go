@@ -30,6 +30,29 @@ func (f *Follower) Next(ctx context.Context) (*schema.Chunk, error) {
 	if err := f.c.Wait(ctx, f.next); err != nil {
 		return nil, err
 	}
+	return f.take(ctx)
+}
+
+// NextFew is Next, and gives the chunks behind it too that are durable by then:
+// at most n of them in all, and none behind the one that brings their size to
+// maxBytes. It may give some and fail only at the next call.
+func (f *Follower) NextFew(ctx context.Context, n, maxBytes int) ([]*schema.Chunk, error) {
+	ck, err := f.Next(ctx)
+	if err != nil {
+		return nil, err
+	}
+	few, size, durable := []*schema.Chunk{ck}, ck.Bytes, f.c.Durable()
+	for len(few) < n && size < maxBytes && f.next.Compare(durable) <= 0 {
+		if ck, err = f.take(ctx); err != nil {
+			break
+		}
+		few, size = append(few, ck), size+ck.Bytes
+	}
+	return few, nil
+}
+
+// take gives the next chunk, which is durable.
+func (f *Follower) take(ctx context.Context) (*schema.Chunk, error) {
 	ck, err := f.c.Chunk(ctx, f.next)
 	if err != nil {
 		return nil, err

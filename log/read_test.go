@@ -99,6 +99,13 @@ func TestFollow(t *testing.T) {
 		cancel()
 		wantErr(t, err, context.DeadlineExceeded)
 	}
+	few := c.Follow(schema.Position{Chunk: 1})
+	for _, want := range []struct{ n, maxBytes, first, count int }{{4, 1 << 20, 2, 4}, {4, 1, 6, 1}, {100, 1 << 20, 7, 15}} {
+		got, err := few.NextFew(t.Context(), want.n, want.maxBytes)
+		if err != nil || len(got) != want.count || got[0].Position.Chunk != uint64(want.first) {
+			t.Errorf("few of %+v: got %d, %v", want, len(got), err)
+		}
+	}
 	f := c.Follow(c.Durable())
 	next := make(chan *schema.Chunk, 1)
 	go func() {

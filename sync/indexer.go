@@ -15,26 +15,36 @@ const (
 	indexRetryMost  = 5 * time.Second
 )
 
-// runIndexer gives the index each chunk in order and then tells the log, which
+// What the index is given at once when it is behind: enough to keep it busy, and
+// little enough that the log soon lets go of it.
+const (
+	maxIndexChunks = 16
+	maxIndexBytes  = 8 << 20
+)
+
+// runIndexer gives the index the chunks in order and then tells the log, which
 // can forget it, and the flusher, which may find work in it. A full disk is
 // waited out; writers meet the log's back-pressure meanwhile.
 func (e *Engine) runIndexer(ctx context.Context) {
 	follower := e.log.Follow(e.index.Applied())
 	for {
-		chunk, err := follower.Next(ctx)
+		chunks, err := follower.NextFew(ctx, maxIndexChunks, maxIndexBytes)
 		if err != nil {
 			e.stopped(ctx, fmt.Errorf("follow log: %w", err))
 			return
 		}
-		if err := e.applyWithRetry(ctx, chunk); err != nil {
-			e.stopped(ctx, fmt.Errorf("index chunk %s: %w", chunk.Position, err))
+		last := chunks[len(chunks)-1].Position
+		if err := e.applyWithRetry(ctx, chunks); err != nil {
+			e.stopped(ctx, fmt.Errorf("index chunks through %s: %w", last, err))
 			return
 		}
-		e.log.Applied(chunk.Position)
+		e.log.Applied(last)
 		e.appliedMoved.signal()
-		e.metrics.applied(chunk, e.opts.Now())
-		e.flusher.touch(chunk)
-		e.opts.OnIndexed(chunk)
+		for _, chunk := range chunks {
+			e.metrics.applied(chunk, e.opts.Now())
+			e.flusher.touch(chunk)
+			e.opts.OnIndexed(chunk)
+		}
 	}
 }
 
@@ -48,13 +58,13 @@ func (e *Engine) stopped(ctx context.Context, err error) {
 	e.fail(err)
 }
 
-func (e *Engine) applyWithRetry(ctx context.Context, chunk *schema.Chunk) error {
+func (e *Engine) applyWithRetry(ctx context.Context, chunks []*schema.Chunk) error {
 	for wait := indexRetryFirst; ; wait = min(2*wait, indexRetryMost) {
-		err := e.apply(ctx, chunk)
+		err := e.apply(ctx, chunks)
 		if !errors.Is(err, schema.ErrNoSpace) && !errors.Is(err, schema.ErrUnavailable) {
 			return err
 		}
-		e.logger.Warn("index waits", "chunk", chunk.Position, "retry_in", wait, "error", err)
+		e.logger.Warn("index waits", "chunk", chunks[0].Position, "retry_in", wait, "error", err)
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
@@ -63,32 +73,53 @@ func (e *Engine) applyWithRetry(ctx context.Context, chunk *schema.Chunk) error 
 	}
 }
 
-// apply gives the index one chunk.
-func (e *Engine) apply(ctx context.Context, chunk *schema.Chunk) error {
-	return ApplyChunk(ctx, e.index, e.opts.Dropped, chunk)
+// apply gives the index the next chunks.
+func (e *Engine) apply(ctx context.Context, chunks []*schema.Chunk) error {
+	return ApplyChunks(ctx, e.index, e.opts.Dropped, chunks...)
 }
 
 // Applier is the index as chunks are carried to it.
 type Applier interface {
 	// Drop ends an instance; it may be repeated.
 	Drop(ctx context.Context, inst schema.Instance) error
-	// Apply takes the next chunk and its position in one atomic write.
-	Apply(ctx context.Context, c *schema.Chunk) error
+	// Apply takes the next chunks, and each one's position in the atomic write
+	// that ends it. After an error some may be in; those may be given again.
+	Apply(ctx context.Context, chunks ...*schema.Chunk) error
 }
 
-// ApplyChunk gives an index the next chunk: the drops that it holds first, so
-// that a crash before its position is recorded drops again rather than never.
-func ApplyChunk(ctx context.Context, index Applier, dropped func(schema.Record) (schema.Instance, bool), chunk *schema.Chunk) error {
-	if g, ok := chunk.Group(schema.InstanceCollections); ok {
-		for _, rec := range g.Records {
-			inst, gone := dropped(rec)
-			if !gone {
-				continue
-			}
+// ApplyChunks gives an index the next chunks: the drops that one holds before it,
+// so that a crash before its position is recorded drops again rather than never,
+// and after those before it.
+func ApplyChunks(ctx context.Context, index Applier, dropped func(schema.Record) (schema.Instance, bool), chunks ...*schema.Chunk) error {
+	first := 0
+	for i, c := range chunks {
+		gone := droppedIn(c, dropped)
+		if len(gone) == 0 {
+			continue
+		}
+		if err := index.Apply(ctx, chunks[first:i]...); err != nil {
+			return err
+		}
+		first = i
+		for _, inst := range gone {
 			if err := index.Drop(ctx, inst); err != nil {
 				return fmt.Errorf("drop instance %d: %w", inst, err)
 			}
 		}
 	}
-	return index.Apply(ctx, chunk)
+	return index.Apply(ctx, chunks[first:]...)
+}
+
+// droppedIn are the instances that a chunk ends.
+func droppedIn(c *schema.Chunk, dropped func(schema.Record) (schema.Instance, bool)) (gone []schema.Instance) {
+	g, ok := c.Group(schema.InstanceCollections)
+	if !ok {
+		return nil
+	}
+	for _, rec := range g.Records {
+		if inst, ok := dropped(rec); ok {
+			gone = append(gone, inst)
+		}
+	}
+	return gone
 }

@@ -203,7 +203,7 @@ func (n *Node) openChannel(ctx context.Context) (*log.Channel, error) {
 		Segments: n.segments(), Load: n.load,
 		CatchUp: func(ctx context.Context, c *schema.Chunk) error {
 			replayed++
-			if err := sync.ApplyChunk(ctx, n.index, registry.DroppedInstance, c); err != nil {
+			if err := sync.ApplyChunks(ctx, n.index, registry.DroppedInstance, c); err != nil {
 				return err
 			}
 			if n.opts.Replayed != nil {

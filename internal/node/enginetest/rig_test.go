@@ -84,7 +84,7 @@ func newRigOn(t *testing.T, at stores, o sync.Options) *rig {
 	must("open index")
 	lo := log.Options{
 		Store: at.log, WriterID: "test", State: r.index, Stager: r.index, Applied: r.index.Applied(),
-		CatchUp: func(ctx context.Context, c *schema.Chunk) error { return sync.ApplyChunk(ctx, r.index, dropped, c) },
+		CatchUp: func(ctx context.Context, c *schema.Chunk) error { return sync.ApplyChunks(ctx, r.index, dropped, c) },
 	}
 	if at.change != nil {
 		at.change(r, &lo)
