@@ -128,8 +128,8 @@ func (b *builder) add(line int, op schema.Op, row []schema.Value, present []bool
 		b.addGiven(present)
 	}
 	if len(b.records) == cap(b.records) {
-		b.records = slices.Grow(b.records, max(16, len(b.records)))
-		b.lines = slices.Grow(b.lines, max(16, len(b.lines)))
+		b.records = slices.Grow(b.records, max(1, len(b.records)))
+		b.lines = slices.Grow(b.lines, max(1, len(b.lines)))
 	}
 	b.records = append(b.records, rec)
 	b.lines = append(b.lines, int32(line))
@@ -209,20 +209,21 @@ func missingKey(s *schema.Schema, present []bool, line int) *schema.FieldError {
 }
 
 // arena holds encoded records in blocks, so that a batch of a million is a few
-// hundred allocations.
+// hundred allocations. Blocks double from a small one: the log keeps a batch for
+// as long as the batch is in its tail, and counts its bytes, not its blocks.
 type arena struct{ block []byte }
 
-const arenaBlockBytes = 256 << 10
+const (
+	arenaFirstBytes = 64
+	arenaBlockBytes = 256 << 10
+)
 
 func (a *arena) copy(data []byte) []byte {
 	if len(data) > cap(a.block)-len(a.block) {
 		if len(data) > arenaBlockBytes/4 {
 			return append([]byte(nil), data...)
 		}
-		size := arenaBlockBytes
-		if a.block == nil {
-			size = 4 << 10 // most batches are small
-		}
+		size := min(max(2*cap(a.block), arenaFirstBytes), arenaBlockBytes)
 		a.block = make([]byte, 0, max(size, len(data)))
 	}
 	at := len(a.block)
