@@ -56,13 +56,13 @@ func rest() (f footprint) {
 	runtime.ReadMemStats(&m)
 	f.heap = int64(m.HeapAlloc)
 	f.goroutines = runtime.NumGoroutine()
-	f.resident, f.anonymous, _ = residentBytes()
+	f.resident, f.anonymous, _ = residentBytes(os.Getpid())
 	return f
 }
 
-// residentBytes is what Linux says of this process; elsewhere it fails.
-func residentBytes() (resident, anonymous int64, err error) {
-	data, err := os.ReadFile("/proc/self/statm")
+// residentBytes is what Linux says of a process; elsewhere it fails.
+func residentBytes(pid int) (resident, anonymous int64, err error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
 	if err != nil {
 		return 0, 0, fmt.Errorf("read memory of the process: %w", err)
 	}

@@ -10,16 +10,17 @@ import (
 
 // Report is what a workload measured.
 type Report struct {
-	Workload    string   `json:"workload"`
-	Seed        uint64   `json:"seed"`
-	Settings    Numbers  `json:"settings"`
-	Seconds     float64  `json:"seconds"` // measured, floors included
-	Interrupted bool     `json:"interrupted"`
-	Figures     []Figure `json:"figures"`
-	Counts      Numbers  `json:"counts"`
-	Stores      []Store  `json:"stores,omitempty"`
-	Cost        *Cost    `json:"cost,omitempty"`
-	Notes       []string `json:"notes"`
+	Workload    string       `json:"workload"`
+	Seed        uint64       `json:"seed"`
+	Settings    Numbers      `json:"settings"`
+	Seconds     float64      `json:"seconds"` // measured, floors included
+	Interrupted bool         `json:"interrupted"`
+	Figures     []Figure     `json:"figures"`
+	Counts      Numbers      `json:"counts"`
+	Fleet       []FleetPoint `json:"fleet,omitempty"`
+	Stores      []Store      `json:"stores,omitempty"`
+	Cost        *Cost        `json:"cost,omitempty"`
+	Notes       []string     `json:"notes"`
 }
 
 // Figure is one thing measured, beside its floor.

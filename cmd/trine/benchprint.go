@@ -23,6 +23,7 @@ func printBench(w io.Writer, r *bench.Report) error {
 		fmt.Fprint(w, ", interrupted")
 	}
 	fmt.Fprintln(w)
+	printFleet(w, r.Fleet)
 	printFigures(w, r.Figures)
 	var counts []string
 	for _, c := range r.Counts {
