@@ -35,7 +35,7 @@ const serveTimeout = 10 * time.Minute
 func startServed(ctx context.Context, program, dir string) (*served, error) {
 	s := &served{
 		cmd:  exec.Command(program, "serve", "--data", dir, "--listen", "127.0.0.1:0"),
-		http: &http.Client{Transport: &http.Transport{}, Timeout: time.Minute},
+		http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: fleetWriters}, Timeout: time.Minute},
 		done: make(chan struct{}),
 	}
 	stderr, err := s.cmd.StderrPipe()
