@@ -181,14 +181,15 @@ func (a *applier) group(ctx context.Context, at int) error {
 	if first == 0 {
 		a.openGroup(g, &t)
 	}
-	a.markDirty(g.Instance, &t)
+	was := t
+	a.dated(&t)
 	set, err := a.secondaries(g.Instance)
 	if err != nil {
 		return err
 	}
 	for i := first; i < len(g.Records); i++ {
 		r := &g.Records[i]
-		if err := a.cut(ctx, len(r.Key)+len(r.Row), func() { a.putTally(g.Instance, t) }); err != nil {
+		if err := a.cut(ctx, len(r.Key)+len(r.Row), func() { a.putTally(g.Instance, was, t) }); err != nil {
 			return err
 		}
 		if _, _, ok := a.ahead.find(a.unit); !ok && len(r.Key) > 0 {
@@ -202,18 +203,14 @@ func (a *applier) group(ctx context.Context, at int) error {
 		a.unit++
 		a.records++
 	}
-	a.putTally(g.Instance, t)
+	a.putTally(g.Instance, was, t)
 	return nil
 }
 
-// markDirty marks a collection that was clean: the lake held all its changes.
-func (a *applier) markDirty(inst schema.Instance, t *tally) {
-	if t.tailSince != 0 {
-		return
-	}
-	t.tailSince = a.c.TimeMicros
-	if inst >= schema.FirstUserInstance {
-		a.batch.put(instanceKey(spaceDirty, inst), nil)
+// dated tells since when there are changes that the lake does not hold.
+func (a *applier) dated(t *tally) {
+	if t.tailSince == 0 {
+		t.tailSince = a.c.TimeMicros
 	}
 }
 
@@ -290,8 +287,13 @@ func (a *applier) putRow(inst schema.Instance, key []byte, r Row) (parts int) {
 	return parts
 }
 
-func (a *applier) putTally(inst schema.Instance, t tally) {
+// putTally writes a collection's stats, and marks it as dirty if it was not when
+// it had the stats was.
+func (a *applier) putTally(inst schema.Instance, was, t tally) {
 	a.x.tallies.put(inst, t)
+	if inst >= schema.FirstUserInstance && t.dirty(a.x.opts.DirtyBytes) && !was.dirty(a.x.opts.DirtyBytes) {
+		a.batch.put(instanceKey(spaceDirty, inst), nil)
+	}
 	key := appendPrefix(a.batch.alloc(prefixLen), spaceStats, inst)
 	a.batch.put(key, appendTally(a.batch.alloc(tallyMax), t))
 }

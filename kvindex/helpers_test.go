@@ -28,7 +28,12 @@ func TestMain(m *testing.M) {
 
 func open(t testing.TB, dir string) *kvindex.Index {
 	t.Helper()
-	x, err := kvindex.Open(testOptions(dir))
+	return openWith(t, testOptions(dir))
+}
+
+func openWith(t testing.TB, o kvindex.Options) *kvindex.Index {
+	t.Helper()
+	x, err := kvindex.Open(o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -70,7 +70,8 @@ func (x *Index) loadAll(ctx context.Context, through schema.Position, groups ite
 type loader struct {
 	*applier
 	inst schema.Instance // at hand
-	t    tally           // of it, as of the last change taken
+	was  tally           // its stats before the first change taken
+	t    tally           // the same as of the last one
 	open bool            // t is not in the batch
 	set  *secondaries    // its indexes, as of then
 	gone bool            // it was dropped: its changes are passed over
@@ -104,6 +105,7 @@ func (l *loader) begin(inst schema.Instance) (err error) {
 	if l.t, known, err = l.x.tally(inst); err == nil && !known {
 		l.gone, err = l.x.wasDropped(inst)
 	}
+	l.was = l.t
 	if err == nil {
 		l.set, err = l.secondaries(inst)
 	}
@@ -113,7 +115,7 @@ func (l *loader) begin(inst schema.Instance) (err error) {
 // close puts the stats of the collection at hand into the batch.
 func (l *loader) close() {
 	if l.open {
-		l.putTally(l.inst, l.t)
+		l.putTally(l.inst, l.was, l.t)
 		l.open = false
 	}
 }
@@ -138,11 +140,11 @@ func (l *loader) group(ctx context.Context, g *LoadGroup) (err error) {
 		return fmt.Errorf("next seq is %d, the segment goes on at %d: %w", l.t.nextSeq, want, schema.ErrCorrupt)
 	}
 	l.c.TimeMicros = g.TimeMicros
-	l.markDirty(g.Instance, &l.t)
+	l.dated(&l.t)
 	l.open = true
 	for i := first; i < len(g.Records); i++ {
 		r := &g.Records[i]
-		if err = l.cut(ctx, len(r.Key)+len(r.Row), func() { l.putTally(l.inst, l.t) }); err != nil {
+		if err = l.cut(ctx, len(r.Key)+len(r.Row), func() { l.putTally(l.inst, l.was, l.t) }); err != nil {
 			return err
 		}
 		if l.set, err = l.record(g.Instance, g.FirstSeq+schema.Seq(i), r, &l.t, l.set); err != nil {

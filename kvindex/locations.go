@@ -175,6 +175,8 @@ func (x *Index) finishFlush(inst schema.Instance, f Flush, b *batch, at flushBor
 			}
 			t.lakeBytes, t.tailSince = before-at.bytes, at.since
 		}
+	}
+	if t.dirty(x.opts.DirtyBytes) {
 		b.put(instanceKey(spaceDirty, inst), nil)
 	} else {
 		b.delete(instanceKey(spaceDirty, inst))

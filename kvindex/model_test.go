@@ -48,6 +48,8 @@ type simulation struct {
 	dir  string
 	x    *kvindex.Index
 	make *maker
+	// dirtyBytes wait in a collection without a table that is dirty.
+	dirtyBytes int64
 
 	chunks  []*schema.Chunk // all durable ones, by position from 1
 	groups  map[schema.Instance][]kvindex.GroupRef
@@ -78,8 +80,15 @@ func newSimulation(t *testing.T, seed uint64) *simulation {
 		lake: map[schema.Instance]kvindex.Flush{}, locs: map[schema.Instance]map[string]kvindex.Location{},
 		dropped: map[schema.Instance]bool{},
 	}
-	s.x = open(t, s.dir)
+	s.dirtyBytes = []int64{0, 300, 5000}[seed%3]
+	s.x = s.open(s.dir)
 	return s
+}
+
+func (s *simulation) open(dir string) *kvindex.Index {
+	o := testOptions(dir)
+	o.DirtyBytes = s.dirtyBytes
+	return openWith(s.t, o)
 }
 
 func (s *simulation) record(inst schema.Instance) schema.Record {
@@ -252,7 +261,7 @@ func (s *simulation) crash() {
 	}
 	copyIndex(s.t, s.dir, copied)
 	s.dir = copied
-	s.x = open(s.t, copied)
+	s.x = s.open(copied)
 	if want := s.position(s.nextApp); s.x.Applied() != want {
 		s.t.Fatalf("applied %s after a crash, want %s", s.x.Applied(), want)
 	}
@@ -497,6 +506,17 @@ func (s *simulation) checkLocations(inst schema.Instance) {
 	}))
 }
 
+// isDirty tells whether a collection has a table that lacks changes, or enough of
+// them for one.
+func (s *simulation) isDirty(inst schema.Instance) bool {
+	stats, err := s.x.Stats(context.Background(), inst)
+	must(s.t, err)
+	if s.lake[inst].LakeSeq >= schema.Seq(len(s.log[inst])) {
+		return false
+	}
+	return s.lake[inst].Snapshot != 0 || stats.TailBytes >= s.dirtyBytes
+}
+
 func (s *simulation) checkDirty() {
 	var got, want []schema.Instance
 	must(s.t, s.x.Dirty(context.Background(), func(inst schema.Instance, st kvindex.Stats) (bool, error) {
@@ -507,7 +527,7 @@ func (s *simulation) checkDirty() {
 		return true, nil
 	}))
 	for _, inst := range instances {
-		if inst >= schema.FirstUserInstance && !s.dropped[inst] && s.lake[inst].LakeSeq < schema.Seq(len(s.log[inst])) {
+		if inst >= schema.FirstUserInstance && !s.dropped[inst] && s.isDirty(inst) {
 			want = append(want, inst)
 		}
 	}

@@ -25,6 +25,9 @@ type Options struct {
 	// ReclaimPerSecond bounds how many keys of dropped collections are deleted
 	// in a second. Default 50,000.
 	ReclaimPerSecond int
+	// DirtyBytes is how many bytes have to wait in a collection that has no table
+	// before Dirty tells of it. Default 0: any change does.
+	DirtyBytes int64
 	// Catalog tells of schemas and secondary indexes. Default none: then there
 	// are no secondary indexes.
 	Catalog Catalog
@@ -60,6 +63,8 @@ func (o Options) Validate() error {
 		return fmt.Errorf("index options: MemTableBytes %d: %w: 16 MiB to 1 GiB", o.MemTableBytes, schema.ErrInvalid)
 	case o.ReclaimPerSecond < 0:
 		return fmt.Errorf("index options: ReclaimPerSecond %d: %w: not below 0", o.ReclaimPerSecond, schema.ErrInvalid)
+	case o.DirtyBytes < 0:
+		return fmt.Errorf("index options: DirtyBytes %d: %w: not below 0", o.DirtyBytes, schema.ErrInvalid)
 	case o.BuildPerSecond < 0:
 		return fmt.Errorf("index options: BuildPerSecond %d: %w: not below 0", o.BuildPerSecond, schema.ErrInvalid)
 	}

@@ -49,9 +49,9 @@ func (x *Index) Answer(ctx context.Context, key schema.DedupKey) (schema.Answer,
 	return a, true, nil
 }
 
-// Dirty calls fn for every collection of users that has changes which the lake
-// does not hold, by instance, as of one Applied, until fn reports no more or
-// fails. Its cost is by their number.
+// Dirty calls fn for every collection of users that has a table which lacks
+// changes, or no table and at least DirtyBytes of changes, by instance, as of one
+// Applied, until fn reports no more or fails. Its cost is by their number.
 func (x *Index) Dirty(ctx context.Context, fn func(inst schema.Instance, s Stats) (more bool, err error)) error {
 	if err := x.gate.enter(); err != nil {
 		return err

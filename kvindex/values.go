@@ -102,6 +102,12 @@ func (t tally) stats() Stats {
 	return s
 }
 
+// dirty reports whether Dirty tells of the collection: changes wait, and it has a
+// table that lacks them, or as many bytes of them as make one worth it.
+func (t tally) dirty(least int64) bool {
+	return t.tailSince != 0 && (t.lakeSnapshot != 0 || t.logBytes-t.lakeBytes >= least)
+}
+
 // tallyMax is room for any tally.
 const tallyMax = 8 * binary.MaxVarintLen64
 

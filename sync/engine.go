@@ -22,6 +22,9 @@ type Catalog interface {
 	// ByInstance is the collection that has this instance; ErrNotFound once it
 	// was dropped.
 	ByInstance(ctx context.Context, inst schema.Instance) (*schema.Collection, error)
+	// Pinned calls fn for every collection whose lake option is pinned, until fn
+	// answers false or fails.
+	Pinned(ctx context.Context, fn func(schema.Instance) (more bool, err error)) error
 	// Schema is the schema with that number.
 	Schema(ctx context.Context, id schema.SchemaID) (*schema.Schema, error)
 }

@@ -104,12 +104,20 @@ func (f *flusher) run(ctx context.Context) {
 	}
 }
 
-// seed schedules the collections whose changes the lake lacked at start.
+// seed schedules the collections whose changes the lake lacked at start: those
+// that the index tells of, and those that are to have a table whatever they hold.
+// It reads nothing of the others, which are most.
 func (f *flusher) seed(ctx context.Context) {
 	err := f.engine.index.Dirty(ctx, func(inst schema.Instance, stats kvindex.Stats) (bool, error) {
 		f.retryLook(ctx, inst, f.consider(ctx, inst, stats))
 		return true, ctx.Err()
 	})
+	if err == nil {
+		err = f.engine.catalog.Pinned(ctx, func(inst schema.Instance) (bool, error) {
+			f.look(ctx, inst)
+			return true, ctx.Err()
+		})
+	}
 	if err != nil && ctx.Err() == nil {
 		f.engine.logger.Error("find unflushed collections", "error", err)
 	}

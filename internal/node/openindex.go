@@ -30,7 +30,7 @@ const (
 func (n *Node) openIndex(ctx context.Context) (*kvindex.Index, error) {
 	o := kvindex.Options{
 		Dir: filepath.Join(n.opts.Data, "kvindex"), MinFreeBytes: n.opts.MinFreeBytes, Catalog: catalog{n.Registry},
-		Logger: n.opts.Logger, Now: n.opts.Now,
+		DirtyBytes: dirtyBytes(n.opts.FlushBytes), Logger: n.opts.Logger, Now: n.opts.Now,
 	}
 	if err := snapshot.Discard(o.Dir); err != nil {
 		return nil, fmt.Errorf("remove what a restore left: %w", err)
@@ -53,6 +53,17 @@ func (n *Node) openIndex(ctx context.Context) (*kvindex.Index, error) {
 		return nil, err
 	}
 	return kvindex.Open(o)
+}
+
+// dirtyBytes is below what makes the flusher write a table by itself, with room for
+// a later start to ask for less, and above what most collections ever hold: those
+// have no mark in the index, and cost a start nothing.
+func dirtyBytes(flushBytes int64) int64 {
+	const least = 64 << 10
+	if flushBytes > 0 {
+		return min(flushBytes, least)
+	}
+	return least
 }
 
 // openExisting opens the index that is there; nil without an error if it is damaged.

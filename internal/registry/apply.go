@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/trinedb/trine/schema"
 	"github.com/trinedb/trine/schema/definition"
@@ -101,7 +102,7 @@ func (r *Registry) propose(ctx context.Context, defs []definition.Definition) ([
 		if err := checkNames(d.Tenant, d.Collection); err != nil {
 			return nil, within(len(defs), d, err)
 		}
-		p := &proposal{def: d, key: string(nameKey(d.Tenant, d.Collection)), now: r.now().UTC()}
+		p := &proposal{def: d, key: string(nameKey(d.Tenant, d.Collection)), now: r.now().UTC().Truncate(time.Microsecond)}
 		if _, twice := seen[p.key]; twice {
 			return nil, within(len(defs), d, fmt.Errorf("the collection is defined twice: %w", schema.ErrInvalid))
 		}

@@ -24,14 +24,18 @@ func (r *Registry) Drop(ctx context.Context, tenant, name string) (*schema.Colle
 			return nil, schema.ErrNotFound
 		}
 		n := numbering{r: r, s: s}
-		if dropped, err = decode(row, n.schema); err != nil {
+		if dropped, err = decode(key, row, n.schema); err != nil {
 			return nil, err
 		}
+		ended := []schema.Record{
+			{Op: schema.OpDelete, Key: key},
+			{Op: schema.OpDelete, Key: instanceKey(dropped.Instance)},
+		}
+		if dropped.Options.Lake == schema.LakePinned {
+			ended = append(ended, schema.Record{Op: schema.OpDelete, Key: pinnedKey(dropped.Instance)})
+		}
 		return []schema.Group{
-			{Instance: schema.InstanceCollections, Records: []schema.Record{
-				{Op: schema.OpDelete, Key: key},
-				{Op: schema.OpDelete, Key: instanceKey(dropped.Instance)},
-			}},
+			{Instance: schema.InstanceCollections, Records: ended},
 			{Instance: schema.InstanceGuards, Records: []schema.Record{{Op: schema.OpDelete, Key: schema.GuardKey(dropped.Instance)}}},
 		}, nil
 	}

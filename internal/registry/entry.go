@@ -1,115 +1,117 @@
 package registry
 
 import (
-	"bytes"
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"time"
 
 	"github.com/trinedb/trine/schema"
 )
 
-// Keys of the two system collections. The first byte is the kind of row.
-//
-//	InstanceCollections  'n' tenant 00 name → entry (JSON)
-//	                     'i' instance (8 B)  → tenant 00 name
-//	InstanceSchemas      'i' number (4 B)    → canonical schema
-//	                     'h' sha256 (32 B)   → number (4 B)
+// An entry is a collection's definition as the log holds it;
+// docs/format/catalog.md has its bytes.
+const entryForm = 0x01
+
+// The members of an entry, in their order.
 const (
-	byName     = 'n'
-	byInstance = 'i'
-	byNumber   = 'i'
-	byContent  = 'h'
+	memberRetention    = 0x01
+	memberLake         = 0x02
+	memberFreshness    = 0x03
+	memberFormat       = 0x04
+	memberBeforeImages = 0x05
+	memberLastIndexID  = 0x06
+	memberIndex        = 0x07
 )
 
-func nameKey(tenant, name string) []byte {
-	key := make([]byte, 0, 2+len(tenant)+len(name))
-	key = append(key, byName)
-	key = append(key, tenant...)
-	key = append(key, 0)
-	return append(key, name...)
+// leftOut are the options of an entry that has no members. They are part of the
+// format and stay when the defaults of new collections change.
+var leftOut = schema.Options{
+	LogRetention: 7 * 24 * time.Hour, Lake: schema.LakeAuto, LakeFreshness: 5 * time.Minute, LakeFormat: 2,
 }
 
-func instanceKey(inst schema.Instance) []byte {
-	return binary.BigEndian.AppendUint64([]byte{byInstance}, uint64(inst))
-}
-
-func schemaKey(id schema.SchemaID) []byte {
-	return binary.BigEndian.AppendUint32([]byte{byNumber}, uint32(id))
-}
-
-func contentKey(sum content) []byte {
-	return append([]byte{byContent}, sum[:]...)
-}
-
-func splitName(full []byte) (tenant, name string, err error) {
-	t, n, ok := bytes.Cut(full, []byte{0})
-	if !ok {
-		return "", "", fmt.Errorf("collection name %q: %w", full, schema.ErrCorrupt)
+// encode is c's entry; its names are in the key.
+func encode(c *schema.Collection) []byte {
+	b := make([]byte, 0, 32)
+	b = append(b, entryForm)
+	b = binary.AppendUvarint(b, uint64(c.Instance))
+	b = binary.AppendUvarint(b, uint64(c.Schema.ID))
+	b = binary.AppendVarint(b, c.Created.UnixMicro())
+	o := c.Options
+	if o.LogRetention != leftOut.LogRetention {
+		b = binary.AppendUvarint(append(b, memberRetention), uint64(o.LogRetention))
 	}
-	return string(t), string(n), nil
-}
-
-// DroppedInstance tells whether a record of InstanceCollections ends the life
-// of an instance, and of which.
-func DroppedInstance(rec schema.Record) (schema.Instance, bool) {
-	if rec.Op != schema.OpDelete || len(rec.Key) != 9 || rec.Key[0] != byInstance {
-		return 0, false
+	if o.Lake != leftOut.Lake {
+		b = appendText(append(b, memberLake), string(o.Lake))
 	}
-	return schema.Instance(binary.BigEndian.Uint64(rec.Key[1:])), true
-}
-
-// entry is a collection's definition as the log holds it.
-type entry struct {
-	Tenant   string          `json:"tenant"`
-	Name     string          `json:"name"`
-	Instance schema.Instance `json:"instance"`
-	Schema   schema.SchemaID `json:"schema"`
-	Indexes  []entryIndex    `json:"indexes,omitempty"`
-	Options  entryOptions    `json:"options"`
-	Created  time.Time       `json:"created"`
-
-	LastIndexID schema.IndexID `json:"last_index_id,omitempty"`
-}
-
-// entryIndex is a schema.IndexSpec with its ids.
-type entryIndex struct {
-	ID       schema.IndexID `json:"id"`
-	Name     string         `json:"name"`
-	Fields   []string       `json:"fields"`
-	FieldIDs []int          `json:"field_ids"`
-	Unique   bool           `json:"unique,omitempty"`
-}
-
-func (e *entry) indexes() []schema.IndexSpec {
-	var list []schema.IndexSpec
-	for _, x := range e.Indexes {
-		if x.ID != 0 { // else from before indexes were built: it is to be applied again
-			list = append(list, schema.IndexSpec{Name: x.Name, Fields: x.Fields, Unique: x.Unique, ID: x.ID, FieldIDs: x.FieldIDs})
-		}
+	if o.LakeFreshness != leftOut.LakeFreshness {
+		b = binary.AppendUvarint(append(b, memberFreshness), uint64(o.LakeFreshness))
 	}
-	return list
+	if o.LakeFormat != leftOut.LakeFormat {
+		b = binary.AppendUvarint(append(b, memberFormat), uint64(o.LakeFormat))
+	}
+	if o.BeforeImages {
+		b = append(b, memberBeforeImages)
+	}
+	if c.LastIndexID != 0 {
+		b = binary.AppendUvarint(append(b, memberLastIndexID), uint64(c.LastIndexID))
+	}
+	for i := range c.Indexes {
+		b = appendIndex(append(b, memberIndex), &c.Indexes[i])
+	}
+	return b
 }
 
-// entryOptions are schema.Options with names that stay when Go's change.
-type entryOptions struct {
-	LogRetention  time.Duration   `json:"log_retention_ns"`
-	Lake          schema.LakeMode `json:"lake"`
-	LakeFreshness time.Duration   `json:"lake_freshness_ns"`
-	LakeFormat    int             `json:"lake_format"`
-	BeforeImages  bool            `json:"before_images,omitempty"`
+func appendIndex(b []byte, x *schema.IndexSpec) []byte {
+	b = binary.AppendUvarint(b, uint64(x.ID))
+	unique := uint64(0)
+	if x.Unique {
+		unique = 1
+	}
+	b = appendText(binary.AppendUvarint(b, unique), x.Name)
+	b = binary.AppendUvarint(b, uint64(len(x.Fields)))
+	for i, f := range x.Fields {
+		b = binary.AppendUvarint(appendText(b, f), uint64(x.FieldIDs[i]))
+	}
+	return b
 }
 
-func encode(c *schema.Collection) ([]byte, error) {
-	e := entry{
-		Tenant: c.Tenant, Name: c.Name, Instance: c.Instance, Schema: c.Schema.ID,
-		Options: entryOptions(c.Options), Created: c.Created, LastIndexID: c.LastIndexID,
+func appendText(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+// decode reads the entry under a name's key, its schema found by schemas.
+func decode(key, row []byte, schemas func(schema.SchemaID) (*schema.Schema, error)) (*schema.Collection, error) {
+	c, id, err := decodeEntry(row)
+	if err != nil {
+		return nil, err
 	}
-	for _, x := range c.Indexes {
-		e.Indexes = append(e.Indexes, entryIndex{ID: x.ID, Name: x.Name, Fields: x.Fields, FieldIDs: x.FieldIDs, Unique: x.Unique})
+	if c.Tenant, c.Name, err = splitName(key[1:]); err != nil {
+		return nil, err
 	}
-	return json.Marshal(e)
+	if c.Schema, err = schemas(id); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// decodeEntry reads an entry: a collection without its names and its schema,
+// whose number it gives.
+func decodeEntry(row []byte) (*schema.Collection, schema.SchemaID, error) {
+	d := entryDecoder{rest: row}
+	d.want(d.byte() == entryForm)
+	c := &schema.Collection{Instance: schema.Instance(d.uvarint()), Options: leftOut}
+	id := schema.SchemaID(d.atMost(1<<32 - 1))
+	c.Created = time.UnixMicro(d.varint()).UTC()
+	for last := byte(0); len(d.rest) > 0 && !d.bad; {
+		m := d.byte()
+		d.want(m > last || m == memberIndex)
+		last = m
+		d.member(m, c)
+	}
+	if d.bad {
+		return nil, 0, fmt.Errorf("entry of %d bytes, wrong %d before its end: %w", len(row), len(d.rest), schema.ErrCorrupt)
+	}
+	return c, id, nil
 }
 
 // DefinedIndexes reads what a record of InstanceCollections says of a
@@ -118,25 +120,9 @@ func DefinedIndexes(rec schema.Record) (inst schema.Instance, list []schema.Inde
 	if rec.Op == schema.OpDelete || len(rec.Key) == 0 || rec.Key[0] != byName {
 		return 0, nil, false, nil
 	}
-	var e entry
-	if err := json.Unmarshal(rec.Row, &e); err != nil {
-		return 0, nil, false, fmt.Errorf("definition %q: %w: %w", rec.Key[1:], schema.ErrCorrupt, err)
-	}
-	return e.Instance, e.indexes(), true, nil
-}
-
-// decode reads an entry, its schema found by schemas.
-func decode(row []byte, schemas func(schema.SchemaID) (*schema.Schema, error)) (*schema.Collection, error) {
-	var e entry
-	if err := json.Unmarshal(row, &e); err != nil {
-		return nil, fmt.Errorf("%w: %w", schema.ErrCorrupt, err)
-	}
-	s, err := schemas(e.Schema)
+	c, _, err := decodeEntry(rec.Row)
 	if err != nil {
-		return nil, err
+		return 0, nil, false, fmt.Errorf("definition %q: %w", rec.Key[1:], err)
 	}
-	return &schema.Collection{
-		Tenant: e.Tenant, Name: e.Name, Instance: e.Instance, Schema: s,
-		Indexes: e.indexes(), LastIndexID: e.LastIndexID, Options: schema.Options(e.Options), Created: e.Created,
-	}, nil
+	return c.Instance, c.Indexes, true, nil
 }

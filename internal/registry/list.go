@@ -20,8 +20,8 @@ func (r *Registry) List(ctx context.Context, tenant, prefix, after string, limit
 		from = append(nameKey(tenant, after), 0)
 	}
 	var out []*schema.Collection
-	err := r.store.Range(ctx, schema.InstanceCollections, from, to, func(_, row []byte) (bool, error) {
-		c, err := decode(row, r.schemasBy(ctx))
+	err := r.store.Range(ctx, schema.InstanceCollections, from, to, func(key, row []byte) (bool, error) {
+		c, err := decode(key, row, r.schemasBy(ctx))
 		if err != nil {
 			return false, err
 		}

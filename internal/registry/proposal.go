@@ -47,7 +47,7 @@ func (p *proposal) changes() bool { return p.cur == nil || len(p.plan.Steps) > 0
 func (p *proposal) plans(row []byte, exists bool, schemas func(schema.SchemaID) (*schema.Schema, error)) (err error) {
 	o := outline{row: row, exists: exists}
 	if exists {
-		if o.cur, err = decode(row, schemas); err != nil {
+		if o.cur, err = decode([]byte(p.key), row, schemas); err != nil {
 			return fmt.Errorf("decode collection %s: %w", p.def, err)
 		}
 	}
@@ -150,19 +150,26 @@ func (n *numbering) add(p *proposal) error {
 	if next.Schema, err = n.number(p); err != nil {
 		return err
 	}
-	row, err := encode(&next)
-	if err != nil {
-		return err
-	}
 	key := []byte(p.key)
-	n.collections = append(n.collections, schema.Record{Op: schema.OpUpsert, Key: key, Row: row})
-	n.nextSeq++
+	n.put(schema.Record{Op: schema.OpUpsert, Key: key, Row: encode(&next)})
 	if p.cur == nil {
-		n.collections = append(n.collections, schema.Record{Op: schema.OpInsert, Key: instanceKey(next.Instance), Row: key[1:]})
-		n.nextSeq++
+		n.put(schema.Record{Op: schema.OpInsert, Key: instanceKey(next.Instance), Row: key[1:]})
+	}
+	was, is := p.cur != nil && p.cur.Options.Lake == schema.LakePinned, next.Options.Lake == schema.LakePinned
+	switch {
+	case is && !was:
+		n.put(schema.Record{Op: schema.OpUpsert, Key: pinnedKey(next.Instance)})
+	case was && !is:
+		n.put(schema.Record{Op: schema.OpDelete, Key: pinnedKey(next.Instance)})
 	}
 	p.next = &next
 	return nil
+}
+
+// put adds a record of the collections.
+func (n *numbering) put(r schema.Record) {
+	n.collections = append(n.collections, r)
+	n.nextSeq++
 }
 
 // number is the proposal's schema with its number, that of its content or a new

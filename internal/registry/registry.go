@@ -11,6 +11,7 @@ package registry
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
@@ -130,6 +131,22 @@ func (r *Registry) ByInstance(ctx context.Context, inst schema.Instance) (*schem
 	return c, nil
 }
 
+// Pinned calls fn for every collection whose lake option is pinned, by instance,
+// until fn answers false. Its cost is by their number.
+func (r *Registry) Pinned(ctx context.Context, fn func(schema.Instance) (more bool, err error)) error {
+	from, to := []byte{byPinned}, []byte{byPinned + 1}
+	err := r.store.Range(ctx, schema.InstanceCollections, from, to, func(key, _ []byte) (bool, error) {
+		if len(key) != 9 {
+			return false, fmt.Errorf("pinned collection under a key of %d bytes: %w", len(key), schema.ErrCorrupt)
+		}
+		return fn(schema.Instance(binary.BigEndian.Uint64(key[1:])))
+	})
+	if err != nil {
+		return fmt.Errorf("list pinned collections: %w", err)
+	}
+	return nil
+}
+
 // Schema is the schema with that number.
 func (r *Registry) Schema(ctx context.Context, id schema.SchemaID) (*schema.Schema, error) {
 	if s, ok := r.cachedSchema(id); ok {
@@ -180,7 +197,7 @@ func (r *Registry) lookup(ctx context.Context, tenant, name string) (*schema.Col
 	if !ok {
 		return nil, nil
 	}
-	c, err := decode(row, r.schemasBy(ctx))
+	c, err := decode(key, row, r.schemasBy(ctx))
 	if err != nil {
 		return nil, fmt.Errorf("decode collection %s/%s: %w", tenant, name, err)
 	}

@@ -234,6 +234,23 @@ func (k *catalog) ByInstance(_ context.Context, inst schema.Instance) (*schema.C
 	return nil, fmt.Errorf("instance %d: %w", inst, schema.ErrNotFound)
 }
 
+func (k *catalog) Pinned(_ context.Context, fn func(schema.Instance) (bool, error)) error {
+	k.mu.Lock()
+	var pinned []schema.Instance
+	for inst, c := range k.collections {
+		if c.Options.Lake == schema.LakePinned {
+			pinned = append(pinned, inst)
+		}
+	}
+	k.mu.Unlock()
+	for _, inst := range pinned {
+		if more, err := fn(inst); err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}
+
 func (k *catalog) Schema(_ context.Context, id schema.SchemaID) (*schema.Schema, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
