@@ -71,6 +71,7 @@ type FleetPoint struct {
 
 	Resident   int64 `json:"rss"`               // of the server's process
 	Anonymous  int64 `json:"rss_without_files"` // of these, not mapped from files
+	Heap       int64 `json:"heap"`              // that Go has in use, garbage included
 	Goroutines int64 `json:"goroutines"`
 	OpenFiles  int64 `json:"open_files"`
 	// IdleCPU is the processor time that the server takes at rest, in

@@ -27,7 +27,7 @@ func (b *fleetBench) drop(ctx context.Context, r *Report) (err error) {
 					return nil
 				}
 				tenant, collection := b.name(i)
-				if _, err := rig.node.Registry.Drop(failed, tenant, collection); err != nil {
+				if err := rig.backend.Collections.Drop(failed, tenant, collection); err != nil {
 					return err
 				}
 			}
@@ -43,5 +43,31 @@ func (b *fleetBench) drop(ctx context.Context, r *Report) (err error) {
 	}
 	r.Counts.add("dropped", float64(b.made))
 	r.Counts.add("dropped_per_second", perSecond(float64(b.made), took))
+	if err := b.reclaimed(ctx, rig); err != nil {
+		return err
+	}
+	r.Counts.add("index_has_nothing_of_them_ms_after", micros(time.Since(start)-took)/1e3)
 	return nil
+}
+
+// reclaimed waits until the index has deleted what was dropped.
+func (b *fleetBench) reclaimed(ctx context.Context, rig *rig) error {
+	last, err := rig.create(ctx, "last", tinyFields)
+	if err != nil {
+		return err
+	}
+	// Describe waits for the index, so that all that was dropped is in its queue.
+	if _, err := rig.node.Engine.Describe(ctx, last); err != nil {
+		return err
+	}
+	for {
+		left := rig.node.Reclaiming()
+		b.o.Progress("reclaim", int64(b.made-left), int64(b.made))
+		if left == 0 {
+			return nil
+		}
+		if err := wait(ctx, 100*time.Millisecond); err != nil {
+			return err
+		}
+	}
 }

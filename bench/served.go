@@ -188,22 +188,25 @@ func (s *served) rest(ctx context.Context, long time.Duration, p *FleetPoint) er
 	}
 	p.OpenFiles = int64(len(files))
 	p.Load = machineLoad()
-	p.Goroutines, err = s.goroutines(ctx)
-	return err
+	return s.tells(ctx, p)
 }
 
-// goroutines is what the server itself says.
-func (s *served) goroutines(ctx context.Context) (int64, error) {
+// tells reads what the server says of itself.
+func (s *served) tells(ctx context.Context, p *FleetPoint) error {
 	metrics, err := s.get(ctx, "/metrics")
 	if err != nil {
-		return 0, err
+		return err
 	}
-	for line := range strings.Lines(string(metrics)) {
-		if n, ok := strings.CutPrefix(line, "go_goroutines "); ok {
-			return strconv.ParseInt(strings.TrimSpace(n), 10, 64)
+	for name, into := range map[string]*int64{"go_goroutines ": &p.Goroutines, "go_memstats_heap_inuse_bytes ": &p.Heap} {
+		_, rest, ok := strings.Cut(string(metrics), "\n"+name)
+		value, _, _ := strings.Cut(rest, "\n")
+		v, err := strconv.ParseFloat(value, 64)
+		if !ok || err != nil {
+			return fmt.Errorf("the server's metrics have no %s", name)
 		}
+		*into = int64(v)
 	}
-	return 0, errors.New("the server's metrics have no go_goroutines")
+	return nil
 }
 
 // cpu is the processor time that the server took so far.

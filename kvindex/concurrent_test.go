@@ -148,6 +148,38 @@ func TestCloseWaitsForReaders(t *testing.T) {
 	}
 }
 
+// Many collections are dropped at once, small ones and one that takes several
+// transactions; those between them keep their keys.
+func TestDropMany(t *testing.T) {
+	ctx := context.Background()
+	x := open(t, t.TempDir())
+	m := newMaker()
+	records := map[schema.Instance][]schema.Record{}
+	var doomed []schema.Instance
+	const first, last = schema.FirstUserInstance, schema.FirstUserInstance + 1200
+	for inst := first; inst < last; inst++ {
+		records[inst] = []schema.Record{upsert("a", "1"), upsert("b", "2")}
+		if inst%7 != 0 {
+			doomed = append(doomed, inst)
+		}
+	}
+	for i := range 1700 {
+		records[doomed[300]] = append(records[doomed[300]], upsert(fmt.Sprint(i), "row"))
+	}
+	must(t, x.Apply(ctx, m.chunkOf(records)))
+	must(t, x.Drop(ctx, append(doomed, doomed[0])...))
+	x.AwaitReclaim(t)
+	for inst := first; inst < last; inst++ {
+		want := 5 // two rows, a group, stats and the dirty marker
+		if inst%7 != 0 {
+			want = 1 // that it was dropped
+		}
+		if n := x.CountKeys(inst); n != want {
+			t.Fatalf("instance %d has %d keys, want %d", inst, n, want)
+		}
+	}
+}
+
 func TestDropReclaims(t *testing.T) {
 	ctx := context.Background()
 	dir := t.TempDir()

@@ -13,7 +13,7 @@ import (
 // AwaitReclaim waits until nothing is left to reclaim.
 func (x *Index) AwaitReclaim(t testing.TB) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); len(*x.dropped.Load()) > 0; {
+	for deadline := time.Now().Add(20 * time.Second); x.dropped.Load().Len() > 0; {
 		if time.Now().After(deadline) {
 			t.Fatal("reclaim does not end")
 		}

@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -85,7 +87,7 @@ func (m *maker) chunk(inst schema.Instance, records ...schema.Record) *schema.Ch
 func (m *maker) chunkOf(records map[schema.Instance][]schema.Record) *schema.Chunk {
 	m.pos = m.pos.Next()
 	c := &schema.Chunk{Position: m.pos, TimeMicros: int64(m.pos.Chunk) * 1000}
-	for inst := schema.Instance(0); inst < 100; inst++ {
+	for _, inst := range slices.Sorted(maps.Keys(records)) {
 		rs := records[inst]
 		if len(rs) == 0 {
 			continue

@@ -40,7 +40,7 @@ type Index struct {
 	moved   chan struct{}  // closed and replaced when applied moves
 	view    atomic.Pointer[view]
 
-	dropped atomic.Pointer[map[schema.Instance]struct{}] // whose keys are not reclaimed yet
+	dropped atomic.Pointer[dropped]
 	reclaim *reclaimer
 
 	sets      *lru.Cache[schema.Instance, *secondaries] // as committed; changed under mu
@@ -107,13 +107,13 @@ func (x *Index) load() error {
 			return err
 		}
 	}
-	dropped := make(map[schema.Instance]struct{})
+	dropped := new(dropped)
 	c := x.eng.iterate(latest, []byte{byte(spaceReclaim)}, false)
 	for c.seek([]byte{byte(spaceReclaim)}); c.valid(); c.next() {
-		dropped[instanceOf(c.key())] = struct{}{}
+		dropped.Insert(instanceOf(c.key()))
 	}
 	c.close()
-	x.dropped.Store(&dropped)
+	x.dropped.Store(dropped)
 	if err := x.guardBuilds(); err != nil {
 		return err
 	}
@@ -225,15 +225,6 @@ func (x *Index) discard() {
 	x.mu.Unlock()
 	// Views taken since are at or above ts.
 	x.eng.discard(ts)
-}
-
-func (x *Index) isDropped(inst schema.Instance) bool {
-	m := *x.dropped.Load()
-	if len(m) == 0 {
-		return false
-	}
-	_, ok := m[inst]
-	return ok
 }
 
 // corrupt makes an error of the engine that is not one of ours ErrCorrupt:

@@ -219,6 +219,18 @@ func (l *Lake) putHint(ctx context.Context, table tablePath, version int) {
 	}
 }
 
+// Untouched reports that there is no object of a collection's table, nor one that
+// a crash left of it. It is one request.
+func (l *Lake) Untouched(ctx context.Context, c *schema.Collection) (bool, error) {
+	for _, err := range l.opts.Objects.List(ctx, string(tableOf(c))+"/", "") {
+		if err != nil {
+			return false, fmt.Errorf("look for the table of %s: %w", c, storeError(err))
+		}
+		return false, nil
+	}
+	return true, nil
+}
+
 // Drop deletes a collection's table: the hint, the floor and the first version
 // before all else, so that it is gone at once. It may be repeated until it succeeds, also
 // without a table. The collection's instance is not used again, so nothing can

@@ -80,8 +80,8 @@ func (e *Engine) apply(ctx context.Context, chunks []*schema.Chunk) error {
 
 // Applier is the index as chunks are carried to it.
 type Applier interface {
-	// Drop ends an instance; it may be repeated.
-	Drop(ctx context.Context, inst schema.Instance) error
+	// Drop ends instances; it may be repeated.
+	Drop(ctx context.Context, insts ...schema.Instance) error
 	// Apply takes the next chunks, and each one's position in the atomic write
 	// that ends it. After an error some may be in; those may be given again.
 	Apply(ctx context.Context, chunks ...*schema.Chunk) error
@@ -93,7 +93,11 @@ type Applier interface {
 func ApplyChunks(ctx context.Context, index Applier, dropped func(schema.Record) (schema.Instance, bool), chunks ...*schema.Chunk) error {
 	first := 0
 	for i, c := range chunks {
-		gone := droppedIn(c, dropped)
+		g, ok := c.Group(schema.InstanceCollections)
+		if !ok {
+			continue
+		}
+		gone := droppedBy(g.Records, dropped)
 		if len(gone) == 0 {
 			continue
 		}
@@ -101,25 +105,19 @@ func ApplyChunks(ctx context.Context, index Applier, dropped func(schema.Record)
 			return err
 		}
 		first = i
-		for _, inst := range gone {
-			if err := index.Drop(ctx, inst); err != nil {
-				return fmt.Errorf("drop instance %d: %w", inst, err)
-			}
+		if err := index.Drop(ctx, gone...); err != nil {
+			return err
 		}
 	}
 	return index.Apply(ctx, chunks[first:]...)
 }
 
-// droppedIn are the instances that a chunk ends.
-func droppedIn(c *schema.Chunk, dropped func(schema.Record) (schema.Instance, bool)) (gone []schema.Instance) {
-	g, ok := c.Group(schema.InstanceCollections)
-	if !ok {
-		return nil
-	}
-	for _, rec := range g.Records {
-		if inst, ok := dropped(rec); ok {
-			gone = append(gone, inst)
+// droppedBy are the instances that records of the registry end.
+func droppedBy(records []schema.Record, dropped func(schema.Record) (schema.Instance, bool)) (insts []schema.Instance) {
+	for _, rec := range records {
+		if inst, gone := dropped(rec); gone {
+			insts = append(insts, inst)
 		}
 	}
-	return gone
+	return insts
 }

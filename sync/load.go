@@ -55,14 +55,8 @@ func dropArchived(ctx context.Context, index *kvindex.Index, dropped func(schema
 		if err != nil {
 			return err
 		}
-		for _, rec := range g.Records {
-			inst, gone := dropped(rec)
-			if !gone {
-				continue
-			}
-			if err := index.Drop(ctx, inst); err != nil {
-				return fmt.Errorf("drop instance %d: %w", inst, err)
-			}
+		if err := index.Drop(ctx, droppedBy(g.Records, dropped)...); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -125,12 +125,6 @@ func (e *Engine) MarkTable(ctx context.Context, c *schema.Collection) error {
 	return e.index.MarkUpkeep(ctx, c.Instance, upkeepNote(c))
 }
 
-// TableDropped has upkeep make sure soon that the table of a collection that was
-// dropped is gone.
-func (e *Engine) TableDropped(c *schema.Collection) {
-	e.upkeep.schedule(c.Instance, c.String(), e.opts.Now().Add(flushRetry))
-}
-
 // nextLook is when a table is due.
 func (u *upkeeper) nextLook(inst schema.Instance) time.Time {
 	u.mu.Lock()

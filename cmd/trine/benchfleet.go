@@ -93,6 +93,7 @@ func printFleet(w io.Writer, points []bench.FleetPoint) {
 	number("at rest after, ms", func(p bench.FleetPoint) float64 { return p.SettledMS })
 	size("RSS at rest", func(p bench.FleetPoint) int64 { return p.Resident })
 	size("RSS, files apart", func(p bench.FleetPoint) int64 { return p.Anonymous })
+	size("heap at rest", func(p bench.FleetPoint) int64 { return p.Heap })
 	number("goroutines", func(p bench.FleetPoint) float64 { return float64(p.Goroutines) })
 	number("open files", func(p bench.FleetPoint) float64 { return float64(p.OpenFiles) })
 	number("processor at rest, ms/s", func(p bench.FleetPoint) float64 { return p.IdleCPU })

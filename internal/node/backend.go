@@ -33,6 +33,9 @@ func (n *Node) Backend() arrowhttp.Backend {
 // SpoolDir is where the HTTP surface may keep what it is serving.
 func (n *Node) SpoolDir() string { return filepath.Join(n.opts.Data, "tmp") }
 
+// Reclaiming is how many dropped collections the index may still hold keys of.
+func (n *Node) Reclaiming() int { return n.index.Reclaiming() }
+
 // Ready reports why the node cannot serve writes and fresh reads, if so.
 func (n *Node) Ready(context.Context) error { return n.Engine.Err() }
 
@@ -64,21 +67,10 @@ func (c collections) Drop(ctx context.Context, tenant, name string) error {
 	if err != nil {
 		return err
 	}
-	// The mark first: a crash between the drop and the removal leaves files that
-	// upkeep finds by it.
-	if err := c.n.Engine.MarkTable(ctx, doomed); err != nil {
+	return c.n.Engine.Drop(ctx, doomed, func(ctx context.Context) error {
+		_, err := c.Registry.Drop(ctx, tenant, name)
 		return err
-	}
-	dropped, err := c.Registry.Drop(ctx, tenant, name)
-	if err != nil {
-		return err
-	}
-	// A client that goes away now has dropped it all the same.
-	if err := c.n.lake.Drop(context.WithoutCancel(ctx), dropped); err != nil {
-		c.n.opts.Logger.Warn("table of a dropped collection is left to upkeep", "collection", dropped.String(), "error", err)
-	}
-	c.n.Engine.TableDropped(dropped)
-	return nil
+	})
 }
 
 type reads struct{ n *Node }

@@ -60,3 +60,16 @@ func (n *Node) AwaitSnapshots(t testing.TB) {
 		}
 	}
 }
+
+// Marked are the collections that are marked for upkeep.
+func (n *Node) Marked(t testing.TB) (all []schema.Instance) {
+	t.Helper()
+	err := n.index.Upkeep(context.Background(), func(inst schema.Instance, _ []byte) (bool, error) {
+		all = append(all, inst)
+		return true, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}

@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/trinedb/trine/ingest"
 	"github.com/trinedb/trine/internal/node"
 	"github.com/trinedb/trine/internal/query"
+	"github.com/trinedb/trine/schema"
 )
 
 // A crash between a drop and the removal of its table leaves files; the next start
@@ -85,4 +87,30 @@ func TestCompactionByItself(t *testing.T) {
 		}
 	}
 	mustVerify(t, n)
+}
+
+// A collection that never had a table is dropped without a thing to do later.
+func TestDropWithoutTable(t *testing.T) {
+	n := openNode(t, node.Options{Data: dataDir(t)})
+	c := makeCollection(t, n, fmt.Sprintf(itemsDef, ""))
+	write(t, n, c, "", `{"id":1,"name":"old"}`)
+	drop := func(c *schema.Collection) {
+		t.Helper()
+		if err := n.Backend().Collections.Drop(context.Background(), c.Tenant, c.Name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	drop(c)
+	if marked := n.Marked(t); len(marked) > 0 {
+		t.Errorf("%d are marked for upkeep", marked)
+	}
+	c = makeCollection(t, n, fmt.Sprintf(itemsDef, ""))
+	write(t, n, c, "", `{"id":1,"name":"new"}`)
+	if _, err := n.Engine.Flush(context.Background(), c); err != nil {
+		t.Fatal(err)
+	}
+	drop(c)
+	if marked := n.Marked(t); !slices.Equal(marked, []schema.Instance{c.Instance}) {
+		t.Errorf("%d are marked for upkeep, want %d, which had a table", marked, c.Instance)
+	}
 }
