@@ -150,7 +150,8 @@ func (b *fleetBench) run(ctx context.Context, r *Report) error {
 		}
 	}
 	if b.o.Drop && !r.Interrupted {
-		if err := b.drop(ctx, r); err != nil {
+		err := b.drop(ctx, r)
+		if r.Interrupted = ctx.Err() != nil; err != nil && !r.Interrupted {
 			return err
 		}
 	}

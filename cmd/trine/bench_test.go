@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/trinedb/trine/bench"
 )
 
 // An interrupt ends a workload with what it has measured, and with its data
@@ -56,5 +58,33 @@ func TestBenchInterrupt(t *testing.T) {
 	}
 	if !report.Interrupted || report.Counts["records"] == 0 {
 		t.Errorf("%+v", report)
+	}
+}
+
+// A small fleet is looked at in a server of its own, killed, and dropped.
+func TestBenchFleet(t *testing.T) {
+	folder := t.TempDir()
+	out, code := trine(t, "bench", "fleet", "--n", "200", "--tenants", "7", "--workers", "20",
+		"--idle", "10ms", "--drop", "--folder", folder, "--json")
+	if code != 0 {
+		t.Fatalf("ended with %d: %s", code, out)
+	}
+	if left, _ := os.ReadDir(folder); len(left) > 0 {
+		t.Errorf("%s is left behind", left[0].Name())
+	}
+	var report struct {
+		Counts map[string]float64 `json:"counts"`
+		Fleet  []bench.FleetPoint `json:"fleet"`
+	}
+	if err := json.Unmarshal([]byte(out), &report); err != nil {
+		t.Fatal(err, out)
+	}
+	if len(report.Fleet) != 1 || report.Counts["dropped"] != 200 {
+		t.Fatalf("%+v", report)
+	}
+	p := report.Fleet[0]
+	if p.Collections != 200 || p.LogBytes == 0 || p.IndexBytes == 0 || p.Resident == 0 || p.Goroutines == 0 ||
+		p.OpenFiles == 0 || p.StartMS == 0 || p.KilledMS == 0 || p.Describe.P50 == 0 || p.Get.P99 == 0 || p.List.P50 == 0 {
+		t.Errorf("%+v", p)
 	}
 }
