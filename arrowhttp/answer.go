@@ -77,12 +77,6 @@ func (q *request) contentEncoding() (string, error) {
 	}
 }
 
-// notYet answers what is planned and not offered, so that nobody takes silence
-// for success.
-func notYet(what, instead string) func(*request) error {
-	return func(*request) error { return unsupported(what, instead) }
-}
-
 func getHealth(q *request) error { return q.json(http.StatusOK, []byte(`{"status":"ok"}`)) }
 
 func getReady(q *request) error {

@@ -22,6 +22,7 @@ type Backend struct {
 	Writer      Writer
 	Reader      Reader
 	Changes     Changes
+	Trimmer     Trimmer
 	Scanner     Scanner
 	Describer   Describer
 	Positions   Positions
@@ -182,6 +183,22 @@ type Changes interface {
 	Extent(ctx context.Context, c *schema.Collection, from, to schema.Seq) (LogExtent, error)
 }
 
+// Trimmer forgets the beginning of a collection's log. Rows stay in index and lake.
+type Trimmer interface {
+	// FirstSeq is the Seq of the first change that is kept, 0 if all are.
+	FirstSeq(ctx context.Context, c *schema.Collection) (schema.Seq, error)
+	// Trim forgets the changes below before, durably when it returns, and tells the
+	// first that is kept, which is later if more was forgotten already. A before
+	// above NextSeq is a schema.FieldError.
+	Trim(ctx context.Context, c *schema.Collection, before schema.Seq) (Trimmed, error)
+}
+
+// Trimmed is what a trim came to.
+type Trimmed struct {
+	First    schema.Seq
+	Position schema.Position
+}
+
 // LogExtent is how much log lies between two seqs.
 type LogExtent struct {
 	Bytes      int64 // of keys and rows, about
@@ -221,7 +238,8 @@ type Describer interface {
 
 // Status is how a collection stands.
 type Status struct {
-	Rows     int64 // live rows, exact
+	Rows     int64      // live rows, exact
+	FirstSeq schema.Seq // of the log: changes below are forgotten
 	NextSeq  schema.Seq
 	Position schema.Position // up to which the rest is told
 	Log      StoreStatus

@@ -58,6 +58,7 @@ func viewOf(c *schema.Collection) collectionView {
 type statusView struct {
 	collectionView
 	Rows     int64      `json:"rows"`
+	FirstSeq schema.Seq `json:"first_seq"` // of the log: changes below are forgotten
 	NextSeq  schema.Seq `json:"next_seq"`
 	LastTime *string    `json:"last_time"` // of the newest change; null: there is none
 	Position string     `json:"position"`
@@ -134,7 +135,7 @@ func getCollection(q *request) error {
 		return err
 	}
 	return q.object(http.StatusOK, statusView{
-		collectionView: viewOf(c), Rows: st.Rows, NextSeq: st.NextSeq, LastTime: timeText(x.LastMicros), Position: st.Position.String(),
+		collectionView: viewOf(c), Rows: st.Rows, FirstSeq: st.FirstSeq, NextSeq: st.NextSeq, LastTime: timeText(x.LastMicros), Position: st.Position.String(),
 		Log: st.store(st.Log), Index: st.store(st.Index),
 		Lake:    lakeView{st.store(st.Lake.StoreStatus), st.Lake.Location, st.Lake.SnapshotID, st.Lake.Files},
 		Indexes: indexViews(c, st),

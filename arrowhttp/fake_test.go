@@ -60,6 +60,7 @@ type store struct {
 type table struct {
 	c       *schema.Collection
 	changes []schema.Change
+	first   schema.Seq
 	rows    map[string][]byte
 	last    map[string]int // change of each key
 }
@@ -72,7 +73,7 @@ func newStore() *store {
 }
 
 func (s *store) backend() arrowhttp.Backend {
-	return arrowhttp.Backend{Collections: s, Schemas: s, Writer: s, Reader: reader{s}, Changes: changes{s},
+	return arrowhttp.Backend{Collections: s, Schemas: s, Writer: s, Reader: reader{s}, Changes: changes{s}, Trimmer: changes{s},
 		Scanner: s, Describer: s, Positions: s, Verifier: s, Upkeep: upkeep{s}}
 }
 
@@ -422,6 +423,23 @@ func (l changes) Extent(_ context.Context, c *schema.Collection, from, to schema
 		}
 	}
 	return x, nil
+}
+
+func (l changes) FirstSeq(_ context.Context, c *schema.Collection) (schema.Seq, error) {
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	return l.s.collections[c.String()].first, nil
+}
+
+func (l changes) Trim(_ context.Context, c *schema.Collection, before schema.Seq) (arrowhttp.Trimmed, error) {
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	t := l.s.collections[c.String()]
+	if next := len(t.changes); before > schema.Seq(next) {
+		return arrowhttp.Trimmed{}, &schema.FieldError{Field: "before_seq", Rule: fmt.Sprintf("the next change gets seq %d", next)}
+	}
+	t.first = max(t.first, before)
+	return arrowhttp.Trimmed{First: t.first, Position: l.s.pos}, nil
 }
 
 func (l changes) NextSeq(_ context.Context, c *schema.Collection) (schema.Seq, error) {

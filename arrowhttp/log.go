@@ -85,7 +85,7 @@ func (q *request) resume(req *logRequest) (bool, error) {
 	if req.Descending {
 		req.stop = min(req.stop, schema.Seq(id))
 	} else {
-		req.From = schema.Seq(id) + 1
+		req.From, req.named = schema.Seq(id)+1, true
 	}
 	return true, req.settle()
 }
@@ -93,6 +93,7 @@ func (q *request) resume(req *logRequest) (bool, error) {
 // logView is what is known of a log without reading it. Changes and bytes are
 // those that a read would have before it, before where and limits.
 type logView struct {
+	FirstSeq schema.Seq `json:"first_seq"` // the first change that is kept
 	NextSeq  schema.Seq `json:"next_seq"`
 	LastTime *string    `json:"last_time"` // null: there is no change
 	Changes  schema.Seq `json:"changes"`   // exact
@@ -107,7 +108,7 @@ func (q *request) logView(c *schema.Collection, req *logRequest) (v logView, err
 	from := min(req.From, to)
 	x, err := q.s.backend.Changes.Extent(q.ctx(), c, from, to)
 	return logView{
-		NextSeq: req.next, LastTime: timeText(x.LastMicros), Changes: to - from, Bytes: x.Bytes, Position: q.position.String(),
+		FirstSeq: req.first, NextSeq: req.next, LastTime: timeText(x.LastMicros), Changes: to - from, Bytes: x.Bytes, Position: q.position.String(),
 	}, err
 }
 

@@ -298,9 +298,9 @@ func TestFollowUntil(t *testing.T) {
 // The tail and the length of a log are told without reading it.
 func TestLogTailAndEstimate(t *testing.T) {
 	r := newRig(t)
-	wantText(t, "tail", r.text("GET", events+"/log/tail", ""), `{"next_seq":3,"last_time":"2023-11-14T22:13:23Z","changes":3,"bytes":13,"position":"1-4"}`)
+	wantText(t, "tail", r.text("GET", events+"/log/tail", ""), `{"first_seq":0,"next_seq":3,"last_time":"2023-11-14T22:13:23Z","changes":3,"bytes":13,"position":"1-4"}`)
 	r.text("PUT", "/v1/tenants/acme/collections/none", `{"fields":[{"name":"id","type":"long"}]}`, "Content-Type", "application/json")
-	wantText(t, "tail of nothing", r.text("GET", "/v1/tenants/acme/collections/none/log/tail", ""), `{"next_seq":0,"last_time":null,"changes":0,"bytes":0,"position":"1-5"}`)
+	wantText(t, "tail of nothing", r.text("GET", "/v1/tenants/acme/collections/none/log/tail", ""), `{"first_seq":0,"next_seq":0,"last_time":null,"changes":0,"bytes":0,"position":"1-5"}`)
 	if p := r.problem("GET", "/v1/tenants/acme/collections/no/log/tail", ""); p.Code != "not_found" {
 		t.Errorf("of no collection: %+v", p)
 	}

@@ -15,7 +15,8 @@ import (
 // them come first, and limit and limitBytes take the first of those.
 type logRequest struct {
 	ChangesRequest
-	next       schema.Seq // of the log when the request came
+	first      schema.Seq // that the log keeps, when the request came
+	next       schema.Seq // of the log then
 	stop       schema.Seq // noSeq: none
 	until      int64      // commit time, micros; noTime: none
 	untilSeq   schema.Seq // the first change at or after it, or next
@@ -24,6 +25,7 @@ type logRequest struct {
 	where      *query.Predicate
 	heartbeat  time.Duration // 0: as the form has it
 	clamp      bool
+	named      bool // From is a seq that the client named
 }
 
 // What stands for no bound.
@@ -78,6 +80,9 @@ func (q *request) logRequest(c *schema.Collection) (req logRequest, err error) {
 	if req.next, err = q.s.backend.Changes.NextSeq(q.ctx(), c); err != nil {
 		return req, err
 	}
+	if req.first, err = q.s.backend.Trimmer.FirstSeq(q.ctx(), c); err != nil {
+		return req, err
+	}
 	if err := q.logStart(c, &req); err != nil {
 		return req, err
 	}
@@ -118,7 +123,22 @@ func (q *request) oneOf(what string, names ...string) (string, error) {
 	return strings.Join(given, ""), nil
 }
 
-// logStart reads where a log begins: at its beginning without a parameter.
+// tooEarly refuses to read what a trim has let go.
+type tooEarly struct{ from, first schema.Seq }
+
+// Error tells the ways out.
+func (t *tooEarly) Error() string {
+	return fmt.Sprintf("seq %d is %v: the log begins at seq %d, and clamp=true reads from there", t.from, schema.ErrTrimmed, t.first)
+}
+
+// Unwrap is the kind.
+func (t *tooEarly) Unwrap() error { return schema.ErrTrimmed }
+
+// FirstSeq is where the log begins.
+func (t *tooEarly) FirstSeq() schema.Seq { return t.first }
+
+// logStart reads where a log begins: at its beginning without a parameter. Only a
+// seq that is named can lie before what is kept: other bounds take what there is.
 func (q *request) logStart(c *schema.Collection, req *logRequest) error {
 	given, err := q.oneOf("begin", "from_seq", "from_time", "tail")
 	if err != nil {
@@ -127,7 +147,7 @@ func (q *request) logStart(c *schema.Collection, req *logRequest) error {
 	switch given {
 	case "from_seq":
 		n, err := q.number("from_seq", 0, 0, most)
-		req.From = schema.Seq(n)
+		req.From, req.named = schema.Seq(n), true
 		return err
 	case "tail":
 		n, err := q.number("tail", 0, 0, most)
@@ -186,6 +206,12 @@ func (q *request) time(name string) (int64, error) {
 // settle joins where the log begins and ends with what there is of it. A
 // follower whose end is there already need not follow.
 func (r *logRequest) settle() error {
+	if r.From < r.first {
+		if r.named && !r.clamp && !r.Descending {
+			return &tooEarly{r.From, r.first}
+		}
+		r.From = r.first
+	}
 	if r.From > r.next {
 		switch {
 		case r.clamp:
@@ -199,7 +225,7 @@ func (r *logRequest) settle() error {
 	}
 	r.To = min(r.next, r.stop, r.untilSeq)
 	if !r.Follow {
-		r.From = min(r.From, r.To)
+		r.To = max(r.From, r.To) // nothing, where it ends before it begins
 	}
 	return nil
 }

@@ -39,6 +39,7 @@ type Problem struct {
 	// What a condition of the request was compared with; the member that is
 	// there tells which condition does not hold.
 	NextSeq    *schema.Seq `json:"next_seq,omitempty"`    // of the collection
+	FirstSeq   *schema.Seq `json:"first_seq,omitempty"`   // of what the log keeps
 	FenceToken *string     `json:"fence_token,omitempty"` // "": it has none
 }
 
@@ -46,6 +47,12 @@ type Problem struct {
 type seqMismatch interface {
 	error
 	NextSeq() schema.Seq
+}
+
+// trimmedLog is an error about a seq that the log no longer keeps.
+type trimmedLog interface {
+	error
+	FirstSeq() schema.Seq
 }
 
 // fenceMismatch is an error about a token that is not the collection's.
@@ -147,6 +154,11 @@ func problemOf(err error) Problem {
 	if errors.As(err, &seq) {
 		next := seq.NextSeq()
 		p.NextSeq = &next
+	}
+	var trimmed trimmedLog
+	if errors.As(err, &trimmed) {
+		first := trimmed.FirstSeq()
+		p.FirstSeq = &first
 	}
 	var fence fenceMismatch
 	if errors.As(err, &fence) {

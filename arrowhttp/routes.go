@@ -31,7 +31,7 @@ func (s *Server) routes() []*route {
 			query: []string{"from_seq", "from_time", "tail", "clamp", "to_seq", "until_time", "limit", "limit_bytes", "order", "where", "follow", "heartbeat"}},
 		{method: get, pattern: basePath + "/log/tail", query: []string{"from_seq", "from_time", "tail", "clamp", "to_seq", "until_time"}, handle: getLogTail},
 		{method: post, pattern: basePath + "/fence", handle: setFence},
-		{method: post, pattern: basePath + "/trim", handle: notYet("trimming a log", "set options.log_retention in the collection file")},
+		{method: post, pattern: basePath + "/trim", handle: trimLog},
 
 		{method: get, pattern: basePath + "/scan", query: scanQuery, handle: scan},
 		{method: get, pattern: basePath + "/scan.arrows", query: scanQuery, handle: scanArrows},

@@ -104,6 +104,7 @@ type Collection struct {
 	Definition json.RawMessage `json:"definition"`
 
 	Rows     int64       `json:"rows"`
+	FirstSeq uint64      `json:"first_seq"` // of the log: changes below are forgotten
 	NextSeq  uint64      `json:"next_seq"`
 	Position string      `json:"position"`
 	Log      StoreStatus `json:"log"`

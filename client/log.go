@@ -17,7 +17,7 @@ type LogOptions struct {
 	FromSeq    *uint64
 	FromTime   string
 	Tail       int64
-	Clamp      bool    // begin at the tail if FromSeq lies beyond it, rather than fail
+	Clamp      bool    // take what there is if FromSeq lies beyond the tail or before what is kept, rather than fail
 	ToSeq      *uint64 // below it
 	UntilTime  string  // before the first change committed at or after it
 	Limit      int64
@@ -79,6 +79,7 @@ func (c *Client) Log(ctx context.Context, ref Ref, o LogOptions) (io.ReadCloser,
 
 // LogTail is where a log ends, and how much of it a stretch has.
 type LogTail struct {
+	FirstSeq uint64  `json:"first_seq"` // the first change that is kept
 	NextSeq  uint64  `json:"next_seq"`
 	LastTime *string `json:"last_time"` // commit time of the newest change; nil: there is none
 	Changes  uint64  `json:"changes"`   // of the stretch, exact
@@ -95,5 +96,27 @@ func (c *Client) LogTail(ctx context.Context, ref Ref, o LogOptions) (LogTail, e
 	}
 	var out LogTail
 	err := c.object(ctx, request{method: http.MethodGet, path: ref.path("log", "tail"), query: q, again: true}, &out)
+	return out, err
+}
+
+// Trimmed is what a trim came to.
+type Trimmed struct {
+	FirstSeq uint64 `json:"first_seq"` // the first change that the log keeps
+	Position string `json:"position"`
+}
+
+// Trim forgets the changes of a log below a seq; index and lake keep their rows.
+// It returns when that is durable.
+func (c *Client) Trim(ctx context.Context, ref Ref, beforeSeq uint64) (Trimmed, error) {
+	body, err := json.Marshal(struct {
+		BeforeSeq uint64 `json:"before_seq"`
+	}{beforeSeq})
+	if err != nil {
+		return Trimmed{}, fmt.Errorf("encode trim: %w", err)
+	}
+	var out Trimmed
+	err = c.object(ctx, request{
+		method: http.MethodPost, path: ref.path("trim"), body: body, header: http.Header{"Content-Type": {JSON}}, again: true,
+	}, &out)
 	return out, err
 }

@@ -22,6 +22,7 @@ type Problem struct {
 	Errors schema.FieldErrors `json:"errors"`
 	// What a condition of the request was compared with, if one did not hold.
 	NextSeq    *uint64 `json:"next_seq"`    // of the collection
+	FirstSeq   *uint64 `json:"first_seq"`   // of what the log keeps
 	FenceToken *string `json:"fence_token"` // "": it has none
 }
 

@@ -24,11 +24,15 @@ func (x *Index) RangeRows(ctx context.Context, inst schema.Instance, r KeyRange,
 		return err
 	}
 	defer x.gate.leave()
+	v := x.pin()
+	defer x.unpin(v)
+	return x.rangeView(ctx, v, inst, r, fn)
+}
+
+func (x *Index) rangeView(ctx context.Context, v *view, inst schema.Instance, r KeyRange, fn func(key []byte, row Row) (more bool, err error)) error {
 	if x.isDropped(inst) || r.To != nil && bytes.Compare(r.From, r.To) >= 0 {
 		return nil
 	}
-	v := x.pin()
-	defer x.unpin(v)
 	m := x.merge(v, inst, r)
 	defer m.engine.close()
 	for n := 0; m.valid(); n++ {

@@ -26,12 +26,18 @@ const (
 	// InstanceGuards maps an Instance to what its writers are held to: fencing
 	// token and producers.
 	InstanceGuards Instance = 3
+	// InstanceTrims maps an Instance to the point before which its log is
+	// forgotten.
+	InstanceTrims Instance = 4
 	// FirstUserInstance is the first instance a user's collection can have.
 	FirstUserInstance Instance = 16
 )
 
 // GuardKey is the key of a collection in InstanceGuards.
 func GuardKey(i Instance) []byte { return binary.BigEndian.AppendUint64([]byte{'g'}, uint64(i)) }
+
+// TrimKey is the key of a collection in InstanceTrims.
+func TrimKey(i Instance) []byte { return binary.BigEndian.AppendUint64([]byte{'t'}, uint64(i)) }
 
 // SchemaID numbers the distinct schemas of a deployment. It prefixes every
 // encoded row, so that a row can be read without knowing its collection.

@@ -32,8 +32,9 @@ func (e *Engine) Changes(ctx context.Context, c *schema.Collection, req ChangesR
 			}
 			return true, nil
 		}
-		var err error
+		err := e.kept(ctx, c.Instance, req.From)
 		switch {
+		case err != nil:
 		case req.Follow:
 			err = e.follow(ctx, c.Instance, req.From, emit)
 		case req.Descending:
@@ -101,7 +102,9 @@ func (e *Engine) followChunk(ctx context.Context, inst schema.Instance, pos sche
 	case g.NextSeq() <= w.next:
 		return nil // it was read before the watch told of it
 	}
-	_, err = w.group(g, micros)
+	if _, err = w.group(g, micros); errors.Is(err, errGap) {
+		err = e.missing(ctx, inst, w.next)
+	}
 	return err
 }
 
@@ -211,9 +214,18 @@ func (e *Engine) NextSeq(ctx context.Context, c *schema.Collection) (schema.Seq,
 	return e.log.NextSeq(ctx, c.Instance)
 }
 
-// SeqAt is the first seq committed at or after a time, or NextSeq. Commit
-// times never go back along a log, and are one per chunk.
+// SeqAt is the first seq that is kept and was committed at or after a time, or
+// NextSeq. Commit times never go back along a log, and are one per chunk.
 func (e *Engine) SeqAt(ctx context.Context, c *schema.Collection, micros int64) (schema.Seq, error) {
+	seq, err := e.seqAt(ctx, c, micros)
+	if err != nil {
+		return 0, err
+	}
+	first, err := e.firstSeq(ctx, c.Instance)
+	return max(seq, first), err
+}
+
+func (e *Engine) seqAt(ctx context.Context, c *schema.Collection, micros int64) (schema.Seq, error) {
 	applied := e.index.Applied()
 	durable := e.log.Durable()
 	ref, ok, err := e.index.GroupAt(ctx, c.Instance, micros)

@@ -11,7 +11,8 @@ import (
 
 // Status is how a collection stands in each store.
 type Status struct {
-	Rows     int64 // live rows
+	Rows     int64      // live rows
+	FirstSeq schema.Seq // of the log: changes below are forgotten
 	NextSeq  schema.Seq
 	Position schema.Position
 	Log      StoreStatus
@@ -55,6 +56,9 @@ func (e *Engine) Describe(ctx context.Context, c *schema.Collection) (Status, er
 	if s.Indexes, err = e.index.Secondaries(ctx, c.Instance); err != nil {
 		return Status{}, fmt.Errorf("describe %s: %w", c, err)
 	}
+	if err := e.describeTrim(ctx, c, &s); err != nil {
+		return Status{}, fmt.Errorf("describe %s: %w", c, err)
+	}
 	if stats.NextSeq > stats.LakeSeq {
 		s.Lake.Lag = max(0, e.opts.Now().Sub(stats.TailSince))
 	}
@@ -66,6 +70,24 @@ func (e *Engine) Describe(ctx context.Context, c *schema.Collection) (Status, er
 	s.Lake.NextSeq = snap.NextSeq()
 	s.Lake.Files, s.Lake.Bytes = int64(len(snap.Files())), snap.Bytes()
 	return s, nil
+}
+
+// describeTrim leaves out what a trim let go: from the log's size, and from the
+// rows of a collection that has no other place for them.
+func (e *Engine) describeTrim(ctx context.Context, c *schema.Collection, s *Status) (err error) {
+	if s.FirstSeq, err = e.firstSeq(ctx, c.Instance); err != nil || s.FirstSeq == 0 {
+		return err
+	}
+	s.FirstSeq = min(s.FirstSeq, s.NextSeq)
+	kept, err := e.index.LogBetween(ctx, c.Instance, s.FirstSeq, s.NextSeq)
+	if err != nil {
+		return err
+	}
+	s.Log.Bytes = kept.Bytes
+	if !c.Schema.Keyed() && c.Options.Lake == schema.LakeOff {
+		s.Rows = int64(s.NextSeq - s.FirstSeq)
+	}
+	return nil
 }
 
 // waitApplied returns once the index has applied pos.

@@ -96,7 +96,8 @@ func (e *Engine) flushOnce(ctx context.Context, c *schema.Collection, lock *tabl
 	if err != nil {
 		return nil, err
 	}
-	snap, err := e.commitFlush(ctx, c, lock, base, batch)
+	defer batch.close()
+	snap, err := e.commitFlush(ctx, batch.as, lock, base, batch)
 	if err != nil {
 		return nil, err
 	}

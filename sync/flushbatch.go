@@ -15,18 +15,25 @@ import (
 
 // flushBatch is one commit's worth of changes.
 type flushBatch struct {
+	as      *schema.Collection // as which it is committed
 	to      border
 	since   time.Time // log's time of the oldest change; zero if there is none
 	rows    iter.Seq2[lakehouse.Row, error]
 	deletes map[uint32][]uint32 // rows of the base that are superseded or deleted
 	written [][]byte            // keyed: the keys of rows, in the order of rows
 	gone    [][]byte            // keyed: keys that no longer have a row
+	close   func()              // lets go of what rows come from
 }
 
 func (e *Engine) prepareFlush(ctx context.Context, c *schema.Collection, base *lakehouse.Snapshot, goal border) (*flushBatch, error) {
-	from := nextSeqOf(base)
-	b := &flushBatch{}
-	var err error
+	from, err := e.flushFrom(ctx, c, base)
+	if err != nil {
+		return nil, err
+	}
+	if from > 0 && base == nil && c.Schema.Keyed() {
+		return e.rowsOfIndex(ctx, c)
+	}
+	b := &flushBatch{as: c, close: func() {}}
 	if b.to, b.since, err = e.stretch(ctx, c, from, goal); err != nil {
 		return nil, err
 	}

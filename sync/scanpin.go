@@ -89,11 +89,15 @@ func (e *Engine) pinTail(ctx context.Context, c *schema.Collection, req query.Sc
 	if p.position, p.to, err = e.nextSeqAt(ctx, c.Instance); err != nil {
 		return err
 	}
+	next := p.to
 	if req.AtSeq != nil {
 		if p.to, err = asOf(c, *req.AtSeq, p.to); err != nil {
 			return err
 		}
 		p.cutLake(c)
+	}
+	if done, err := e.pinTrimmed(ctx, c, p, next, limit); done || err != nil {
+		return err
 	}
 	if !c.Schema.Keyed() {
 		return nil

@@ -77,6 +77,12 @@ func recordBytes(records []schema.Record) (n int64) {
 // between is Flush.Between of a collection.
 func (e *Engine) between(inst schema.Instance) func(context.Context, schema.Seq, schema.Seq) (int64, time.Time, error) {
 	return func(ctx context.Context, from, to schema.Seq) (bytes int64, since time.Time, err error) {
+		since = e.opts.Now() // of nothing, if all of it was trimmed
+		first, err := e.firstSeq(ctx, inst)
+		if from = max(from, first); err != nil || from >= to {
+			return 0, since, err
+		}
+		since = time.Time{}
 		_, err = e.changes(ctx, inst, from, to, func(ch schema.Change) (bool, error) {
 			if since.IsZero() {
 				since = time.UnixMicro(ch.TimeMicros)

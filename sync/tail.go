@@ -16,7 +16,8 @@ const seqEnd = schema.Seq(math.MaxUint64)
 // changes calls fn for the durable changes of inst with from ≤ seq < to, in
 // order, until fn answers false; it tells the seq after the last it passed.
 // The change's bytes stay valid. With a to that is not seqEnd it is an error if
-// a change is not there, which is ErrNotFound if inst was dropped meanwhile.
+// a change is not there, which is ErrNotFound if inst was dropped meanwhile, and a
+// TrimmedError if the change was.
 func (e *Engine) changes(ctx context.Context, inst schema.Instance, from, to schema.Seq, fn func(schema.Change) (bool, error)) (schema.Seq, error) {
 	stopped := false
 	next, err := e.someChanges(ctx, inst, from, to, func(ch schema.Change) (bool, error) {
@@ -24,7 +25,11 @@ func (e *Engine) changes(ctx context.Context, inst schema.Instance, from, to sch
 		stopped = !more
 		return more, err
 	})
-	if err == nil && !stopped && to != seqEnd && next < to {
+	switch {
+	case err != nil || stopped:
+	case to == seqEnd:
+		err = e.kept(ctx, inst, next)
+	case next < to:
 		err = e.missing(ctx, inst, next)
 	}
 	return next, err
@@ -34,6 +39,9 @@ func (e *Engine) changes(ctx context.Context, inst schema.Instance, from, to sch
 func (e *Engine) missing(ctx context.Context, inst schema.Instance, seq schema.Seq) error {
 	if _, err := e.catalog.ByInstance(ctx, inst); errors.Is(err, schema.ErrNotFound) {
 		return fmt.Errorf("collection was dropped meanwhile: %w", err)
+	}
+	if err := e.kept(ctx, inst, seq); err != nil {
+		return err // trimmed while it was read
 	}
 	return fmt.Errorf("log of instance %d has no change at seq %d: %w", inst, seq, schema.ErrCorrupt)
 }
@@ -54,6 +62,9 @@ func (e *Engine) someChanges(ctx context.Context, inst schema.Instance, from, to
 		err := e.walkOnce(ctx, inst, &w)
 		if w.next > began {
 			try = 1
+		}
+		if errors.Is(err, errGap) {
+			return w.next, e.missing(ctx, inst, w.next)
 		}
 		if !errors.Is(err, schema.ErrTrimmed) || w.done || try == trimTries {
 			return w.next, err
@@ -154,6 +165,9 @@ func (e *Engine) groupsBetween(ctx context.Context, inst schema.Instance, applie
 	return nil
 }
 
+// errGap says that changes are missing between two that are there.
+var errGap = errors.New("changes are missing")
+
 // walk passes the wanted changes of groups, each once, to fn.
 type walk struct {
 	next, to schema.Seq
@@ -163,7 +177,7 @@ type walk struct {
 
 func (w *walk) group(g schema.Group, micros int64) (bool, error) {
 	if g.FirstSeq > w.next {
-		return false, fmt.Errorf("log of instance %d: seq %d follows %d: %w", g.Instance, g.FirstSeq, w.next, schema.ErrCorrupt)
+		return false, fmt.Errorf("log of instance %d: seq %d follows %d: %w", g.Instance, g.FirstSeq, w.next, errGap)
 	}
 	for i, rec := range g.Records {
 		seq := g.FirstSeq + schema.Seq(i)

@@ -2,6 +2,7 @@ package sync
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/zeebo/xxh3"
@@ -14,7 +15,7 @@ import (
 // Report is what a comparison of one collection's three stores found.
 type Report struct {
 	Collection  *schema.Collection
-	Changes     schema.Seq // changes of the log that were folded
+	Changes     schema.Seq // changes that the log keeps
 	Rows        int64      // rows that these leave
 	LakeRows    int64      // rows of the table's snapshot
 	LakeSeq     schema.Seq // the seq that the snapshot was compared at; 0: there is no table
@@ -49,13 +50,9 @@ func (r *Report) differ(store, row, want, got string) {
 // go on: a row that differs but was changed meanwhile must then be one of its
 // versions since. It holds some 64 bytes a key, or 8 a change if append-only.
 func (e *Engine) Verify(ctx context.Context, c *schema.Collection) (*Report, error) {
-	v := &verifier{engine: e, c: c, report: &Report{Collection: c}, rows: newRowReader(e.catalog, c.Schema), unpin: func() {}}
-	defer func() { v.unpin() }()
-	var err error
-	if c.Schema.Keyed() {
-		err = v.keyed(ctx)
-	} else {
-		err = v.appendOnly(ctx)
+	v, err := e.verifyOnce(ctx, c)
+	for try := 1; errors.Is(err, schema.ErrTrimmed) && try < verifyTries; try++ {
+		v, err = e.verifyOnce(ctx, c) // it was trimmed meanwhile
 	}
 	if err == nil && !v.report.OK() {
 		// The stores of a collection that was dropped meanwhile go one by one.
@@ -67,11 +64,26 @@ func (e *Engine) Verify(ctx context.Context, c *schema.Collection) (*Report, err
 	return v.report, nil
 }
 
+// verifyTries bounds how often a comparison begins anew because the log was
+// trimmed under it.
+const verifyTries = 4
+
+func (e *Engine) verifyOnce(ctx context.Context, c *schema.Collection) (*verifier, error) {
+	v := &verifier{engine: e, c: c, report: &Report{Collection: c}, rows: newRowReader(e.catalog, c.Schema), unpin: func() {}}
+	defer func() { v.unpin() }()
+	if c.Schema.Keyed() {
+		return v, v.keyed(ctx)
+	}
+	return v, v.appendOnly(ctx)
+}
+
 type verifier struct {
 	engine *Engine
 	c      *schema.Collection
 	report *Report
 	rows   *rowReader
+	first  schema.Seq // of the log
+	lone   bool       // rows below first are in the index alone
 	buf    []byte
 	unpin  func() // of the snapshot
 }
@@ -120,8 +132,12 @@ func (v *verifier) lakeRows(ctx context.Context, snap *lakehouse.Snapshot, fn fu
 	return nil
 }
 
-// appendOnly compares by seq.
+// appendOnly compares by seq what the log keeps.
 func (v *verifier) appendOnly(ctx context.Context) error {
+	first, err := v.engine.firstSeq(ctx, v.c.Instance)
+	if err != nil {
+		return err
+	}
 	snap, err := v.snapshot(ctx)
 	if err != nil {
 		return err
@@ -130,16 +146,16 @@ func (v *verifier) appendOnly(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	sums := make([]uint64, 0, next)
-	end, err := v.engine.someChanges(ctx, v.c.Instance, 0, next, func(ch schema.Change) (bool, error) {
+	sums := keptSums{first: first, sums: make([]uint64, 0, next-first)}
+	end, err := v.engine.someChanges(ctx, v.c.Instance, first, next, func(ch schema.Change) (bool, error) {
 		sum, err := v.sumRow(ctx, ch.Row)
-		sums = append(sums, sum)
+		sums.sums = append(sums.sums, sum)
 		return true, err
 	})
 	if err != nil {
 		return err
 	}
-	v.report.Changes, v.report.Rows = end, int64(end)
+	v.report.Changes, v.report.Rows = end-first, int64(end)
 	if end != next {
 		v.report.differ("index", fmt.Sprintf("seq %d", end), fmt.Sprintf("changes below %d", next), "no pointer to the log")
 	}
@@ -151,30 +167,38 @@ func (v *verifier) appendOnly(ctx context.Context) error {
 	return v.counts(ctx, next, int64(next))
 }
 
-func (v *verifier) appendOnlyLake(ctx context.Context, snap *lakehouse.Snapshot, sums []uint64) error {
+// keptSums are the hashes of the rows from the first seq that the log keeps.
+type keptSums struct {
+	first schema.Seq
+	sums  []uint64
+}
+
+// appendOnlyLake compares the table's rows. Of those below what the log keeps, which
+// nothing else holds, it knows only that none is there twice.
+func (v *verifier) appendOnlyLake(ctx context.Context, snap *lakehouse.Snapshot, kept keptSums) error {
 	v.report.LakeSeq = snap.NextSeq()
-	seen := make([]bool, min(int(snap.NextSeq()), len(sums)))
+	seen := make([]bool, min(int(snap.NextSeq()), int(kept.first)+len(kept.sums)))
 	err := v.lakeRows(ctx, snap, func(values []schema.Value, seq schema.Seq) error {
 		v.report.LakeRows++
 		row := fmt.Sprintf("seq %d", seq)
 		switch {
 		case int(seq) >= len(seen):
 			v.report.differ("lake", row, "absent", "a row")
+			return nil
 		case seen[seq]:
 			v.report.differ("lake", row, "one row", "the row twice")
-		case v.sum(values) != sums[seq]:
-			v.report.differ("lake", row, fmt.Sprintf("row %016x", sums[seq]), fmt.Sprintf("row %016x", v.sum(values)))
-			seen[seq] = true
-		default:
-			seen[seq] = true
+		case seq < kept.first:
+		case v.sum(values) != kept.sums[seq-kept.first]:
+			v.report.differ("lake", row, fmt.Sprintf("row %016x", kept.sums[seq-kept.first]), fmt.Sprintf("row %016x", v.sum(values)))
 		}
+		seen[seq] = true
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	for seq, ok := range seen {
-		if !ok {
+	for seq := kept.first; int(seq) < len(seen); seq++ {
+		if !seen[seq] {
 			v.report.differ("lake", fmt.Sprintf("seq %d", seq), "a row", "absent")
 		}
 	}

@@ -24,16 +24,21 @@ type keyID = xxh3.Uint128
 
 func keyOf(key []byte) keyID { return xxh3.Hash128(key) }
 
-// keyed compares the lake at its seq, folds on, and compares the index.
-func (v *verifier) keyed(ctx context.Context) error {
+// keyed compares the lake at its seq, folds on, and compares the index. Where the
+// log was trimmed, rows that it does not touch any more are the lake's: they have
+// to be the index's too.
+func (v *verifier) keyed(ctx context.Context) (err error) {
+	if v.first, err = v.engine.firstSeq(ctx, v.c.Instance); err != nil {
+		return err
+	}
 	snap, err := v.snapshot(ctx)
 	if err != nil {
 		return err
 	}
 	versions := map[keyID]*version{}
-	from := nextSeqOf(snap)
-	if snap != nil {
-		if err := v.foldVersions(ctx, versions, 0, from); err != nil {
+	from := max(v.first, nextSeqOf(snap))
+	if v.lone = v.first > 0 && snap == nil; snap != nil {
+		if err := v.foldVersions(ctx, versions, v.first, from); err != nil {
 			return err
 		}
 		if err := v.keyedLake(ctx, snap, versions); err != nil {
@@ -47,7 +52,7 @@ func (v *verifier) keyed(ctx context.Context) error {
 	if err := v.foldVersions(ctx, versions, from, next); err != nil {
 		return err
 	}
-	v.report.Changes = next
+	v.report.Changes = next - v.first
 	for _, known := range versions {
 		known.seen = false
 		if !known.deleted {
@@ -127,6 +132,10 @@ func (v *verifier) keyedLake(ctx context.Context, snap *lakehouse.Snapshot, vers
 		key = v.c.Schema.AppendKey(key[:0], values)
 		known := versions[keyOf(key)]
 		got := fmt.Sprintf("seq %d row %016x", seq, v.sum(values))
+		if known == nil && seq < v.first {
+			versions[keyOf(key)] = &version{seq: seq, sum: v.sum(values), seen: true}
+			return nil
+		}
 		switch {
 		case known == nil || known.deleted:
 			v.report.differ("lake", v.keyText(key), "absent", got)
@@ -197,14 +206,18 @@ type suspect struct {
 
 func (v *verifier) keyedIndex(ctx context.Context, versions map[keyID]*version, next schema.Seq) error {
 	suspects := map[keyID]suspect{}
-	err := v.engine.index.Range(ctx, v.c.Instance, kvindex.KeyRange{}, func(key, row []byte) (bool, error) {
-		sum, err := v.sumRow(ctx, row)
+	err := v.engine.index.RangeRows(ctx, v.c.Instance, kvindex.KeyRange{}, func(key []byte, row kvindex.Row) (bool, error) {
+		sum, err := v.sumRow(ctx, row.Bytes)
 		if err != nil {
 			return false, fmt.Errorf("row of %s: %w", v.keyText(key), err)
 		}
 		known := versions[keyOf(key)]
 		if known != nil {
 			known.seen = true
+		}
+		if known == nil && v.lone && row.Seq < v.first {
+			v.report.Rows++
+			return true, nil // nothing else has it
 		}
 		if known == nil || known.deleted || known.sum != sum {
 			want := "absent"

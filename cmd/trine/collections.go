@@ -193,8 +193,12 @@ func printCollection(w io.Writer, col client.Collection) {
 	if col.Keyed {
 		kind = "keyed by " + strings.Join(col.Key, ", ")
 	}
-	fmt.Fprintf(w, "%s/%s: %s, %s rows, next seq %d, position %s\n\n",
+	fmt.Fprintf(w, "%s/%s: %s, %s rows, next seq %d, position %s\n",
 		col.Tenant, col.Collection, kind, humanize.Comma(col.Rows), col.NextSeq, col.Position)
+	if col.FirstSeq > 0 {
+		fmt.Fprintf(w, "log begins at seq %d\n", col.FirstSeq)
+	}
+	fmt.Fprintln(w)
 	fields := newTable(w, "id", "field", "type", "required", "doc")
 	for _, f := range col.Schema.Fields {
 		fields.AppendRow(table.Row{f.ID, f.Name, f.Type, f.Required, f.Doc})

@@ -22,6 +22,7 @@ func (n *Node) Backend() arrowhttp.Backend {
 		Writer:      writes{n},
 		Reader:      reads{n},
 		Changes:     changes{n.Engine},
+		Trimmer:     trims{n},
 		Scanner:     scans{n.Engine},
 		Describer:   describes{n.Engine},
 		Positions:   positions{n.Engine},
@@ -139,6 +140,20 @@ func (c changes) Extent(ctx context.Context, coll *schema.Collection, from, to s
 	return arrowhttp.LogExtent(x), err
 }
 
+type trims struct{ n *Node }
+
+func (t trims) FirstSeq(ctx context.Context, c *schema.Collection) (schema.Seq, error) {
+	return t.n.Engine.FirstSeq(ctx, c)
+}
+
+func (t trims) Trim(ctx context.Context, c *schema.Collection, before schema.Seq) (arrowhttp.Trimmed, error) {
+	if err := t.n.spaceForWrites(); err != nil {
+		return arrowhttp.Trimmed{}, err
+	}
+	done, err := t.n.Engine.Trim(ctx, c, before)
+	return arrowhttp.Trimmed(done), err
+}
+
 type scans struct{ *sync.Engine }
 
 func (s scans) Scan(ctx context.Context, c *schema.Collection, q query.Scan) (*arrowhttp.ScanStream, error) {
@@ -160,7 +175,7 @@ func (d describes) Describe(ctx context.Context, c *schema.Collection) (arrowhtt
 		return arrowhttp.Status{}, err
 	}
 	out := arrowhttp.Status{
-		Rows: s.Rows, NextSeq: s.NextSeq, Position: s.Position,
+		Rows: s.Rows, FirstSeq: s.FirstSeq, NextSeq: s.NextSeq, Position: s.Position,
 		Log: storeStatus(s.Log), Index: storeStatus(s.Index),
 		Lake: arrowhttp.LakeStatus{
 			StoreStatus: storeStatus(s.Lake.StoreStatus),

@@ -37,11 +37,12 @@ func (r *Registry) Drop(ctx context.Context, tenant, name string) (*schema.Colle
 		return []schema.Group{
 			{Instance: schema.InstanceCollections, Records: ended},
 			{Instance: schema.InstanceGuards, Records: []schema.Record{{Op: schema.OpDelete, Key: schema.GuardKey(dropped.Instance)}}},
+			{Instance: schema.InstanceTrims, Records: []schema.Record{{Op: schema.OpDelete, Key: schema.TrimKey(dropped.Instance)}}},
 		}, nil
 	}
 	c := change{
 		keys: []string{string(key)}, decide: decide,
-		writes: []schema.Instance{schema.InstanceCollections, schema.InstanceGuards},
+		writes: []schema.Instance{schema.InstanceCollections, schema.InstanceGuards, schema.InstanceTrims},
 		after:  func() map[string]*schema.Collection { return nil },
 	}
 	if err := r.change(ctx, c); err != nil {
