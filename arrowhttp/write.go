@@ -12,11 +12,6 @@ import (
 	"github.com/trinedb/trine/schema"
 )
 
-// unsupported is the error of something that is understood but not offered.
-func unsupported(what, instead string) error {
-	return fmt.Errorf("%s is %w yet: %s", what, schema.ErrUnsupported, instead)
-}
-
 // notReady is what /readyz answers, as a load balancer understands it.
 func notReady(err error) error {
 	if errors.Is(err, schema.ErrClosed) || errors.Is(err, schema.ErrUnavailable) {
