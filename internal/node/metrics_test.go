@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	stdsync "sync"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -29,6 +30,7 @@ const (
 // it has a series yet.
 type descriptions struct {
 	prometheus.Registerer
+	mu   *stdsync.Mutex // a zone is opened beside the others
 	help map[string]string
 }
 
@@ -38,6 +40,8 @@ func (d descriptions) Register(c prometheus.Collector) error {
 	if err := d.Registerer.Register(c); err != nil {
 		return err
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	descs := make(chan *prometheus.Desc, 100)
 	c.Describe(descs)
 	close(descs)
@@ -59,11 +63,12 @@ func (d descriptions) MustRegister(all ...prometheus.Collector) {
 // TestMetricsAreDocumented compares docs/metrics.md with what a node and its
 // HTTP surface register, on a local disk and on S3.
 func TestMetricsAreDocumented(t *testing.T) {
+	var mu stdsync.Mutex
 	help := map[string]string{}
 	_, zoned := zoneBuckets(t)
 	for _, o := range []node.Options{{Data: dataDir(t)}, s3Options(t, true), zoned} {
 		reg := prometheus.NewRegistry()
-		o.Registerer = descriptions{reg, help}
+		o.Registerer = descriptions{reg, &mu, help}
 		n := openNode(t, o)
 		srv, err := arrowhttp.New(arrowhttp.Options{Backend: n.Backend(), SpoolDir: t.TempDir(), Registerer: o.Registerer, Gatherer: reg})
 		if err != nil {
@@ -73,6 +78,8 @@ func TestMetricsAreDocumented(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	var table strings.Builder
 	table.WriteString("| metric | what it tells |\n|---|---|\n")
 	for _, name := range slices.Sorted(maps.Keys(help)) {

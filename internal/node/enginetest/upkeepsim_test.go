@@ -221,21 +221,28 @@ func number(row string) (n int64) {
 // the new files and the exchange.
 func (s *upkeepSim) compact() {
 	if s.random.IntN(2) == 0 {
-		s.race = func() {
+		s.setRace(func() {
 			s.counts["races"]++
 			s.write()
 			if _, err := s.r.engine.Flush(s.t.Context(), s.c); err == nil && s.random.IntN(2) == 0 {
 				s.open = append(s.open, heldScan{s.scan(), s.want()})
 			}
-		}
+		})
 	}
-	defer func() { s.race = nil }()
+	defer s.setRace(nil)
 	s.lit("compact", func(ctx context.Context) error {
 		return s.r.engine.Compact(ctx, s.c, func(c sync.Compaction) error {
 			s.counts["exchanges"]++
 			return nil
 		})
 	})
+}
+
+// setRace sets what runs beside the next rewrite; the background may be in hook.
+func (s *upkeepSim) setRace(fn func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.race = fn
 }
 
 func (s *upkeepSim) expire() {
