@@ -7,6 +7,7 @@ import (
 	"iter"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -301,9 +302,12 @@ func TestRemoveOrphans(t *testing.T) {
 	tbl.churn(5, k, time.Minute)
 	tbl.commit(simpleRows(50, 10), map[uint32][]uint32{4: {1}})
 	dead := errors.New("dead")
-	broken := false
+	var broken atomic.Bool
 	faulty := &blobtest.Faulty{Store: f.objects, Hook: func(call blobtest.Call, name string) (before, after error) {
-		if broken = broken || strings.Contains(name, "/snap-"); broken {
+		if strings.Contains(name, "/snap-") {
+			broken.Store(true)
+		}
+		if broken.Load() {
 			return dead, nil
 		}
 		return nil, nil

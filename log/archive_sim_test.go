@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -235,9 +236,10 @@ func TestSegmentsPowerFailures(t *testing.T) {
 		fsys, h, view := crashfs.New(), &history{}, &reading{seen: map[schema.Instance][]string{}}
 		s := &saved{x: newFakeIndex(t)}
 		for range 5 {
-			left := 1 + r.IntN(400)
+			var left atomic.Int64
+			left.Store(1 + int64(r.IntN(400)))
 			fsys.SetHook(func(crashfs.Op, string) (before, after error) {
-				if left--; left == 0 {
+				if left.Add(-1) == 0 {
 					fsys.PowerOffLocked()
 				}
 				return nil, nil
@@ -252,14 +254,14 @@ func TestSegmentsPowerFailures(t *testing.T) {
 			if err == nil {
 				for range 3 {
 					work(t, h, c, x, r, 8)
-					if left > 0 {
+					if left.Load() > 0 {
 						s.offer(x)
 					}
 					time.Sleep(time.Duration(r.IntN(1500)) * time.Millisecond)
 				}
 				fsys.PowerOff()
 				finish(c, time.Second)
-			} else if left > 0 {
+			} else if left.Load() > 0 {
 				t.Fatal(err)
 			}
 			fsys = fsys.Crash(r)

@@ -20,7 +20,9 @@ const maxSealTries = 4
 type sealer struct {
 	z      *zones
 	own    ownership
-	micros int64 // of the last chunk seen
+	epoch  schema.Epoch // ours
+	before schema.Epoch // that of the owner before: a zone may still be at it when own has changed
+	micros int64        // of the last chunk seen
 
 	mu  sync.Mutex // for enc
 	enc *chunk.Encoder
@@ -42,7 +44,7 @@ func (z *zones) secure(ctx context.Context, own ownership, known uint64, made bo
 	if err != nil {
 		return own, 0, err
 	}
-	s := &sealer{z: z, own: own, enc: enc}
+	s := &sealer{z: z, own: own, epoch: own.head.Epoch, before: own.head.Serves, enc: enc}
 	h := &s.own.head
 	h.cover(known) // our own, durable in two zones: it is ours that serves
 	n := h.Sealed + 1
@@ -163,7 +165,7 @@ func (s *sealer) marker(n uint64) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.enc.Append(nil, chunk.Header{
-		Kind: chunk.Marker, Channel: c.o.Channel, Position: c.at(n), Epoch: s.own.head.Epoch,
+		Kind: chunk.Marker, Channel: c.o.Channel, Position: c.at(n), Epoch: s.epoch,
 		TimeMicros: c.o.Now().UnixMicro(), PutID: c.newPutID(), WriterID: c.o.WriterID,
 	}, nil, nil)
 }
@@ -219,18 +221,17 @@ func (s *sealer) trySeal(ctx context.Context, i int, n uint64, marker []byte) (g
 // judge tells what it means to meet a header at a number that is being sealed, and
 // whether that seals it.
 func (s *sealer) judge(got *seal, hdr chunk.Header) (done bool, err error) {
-	h := &s.own.head
 	switch {
-	case hdr.Epoch > h.Epoch:
+	case hdr.Epoch > s.epoch:
 		return true, fmt.Errorf("%v at %v is of epoch %d, writer %q, above our %d: %w",
-			hdr.Kind, hdr.Position, hdr.Epoch, hdr.WriterID, h.Epoch, schema.ErrFenced)
+			hdr.Kind, hdr.Position, hdr.Epoch, hdr.WriterID, s.epoch, schema.ErrFenced)
 	case hdr.Kind == chunk.Marker:
-		return hdr.Epoch == h.Epoch, nil
+		return hdr.Epoch == s.epoch, nil
 	case hdr.Kind != chunk.Data:
 		return true, fmt.Errorf("%v at %v: this is a log in one store: %w", hdr.Kind, hdr.Position, schema.ErrCorrupt)
 	}
 	got.version, got.hdr = blob.Absent, hdr
-	got.seen = hdr.Epoch == h.Serves
+	got.seen = hdr.Epoch == s.before
 	return true, nil
 }
 
