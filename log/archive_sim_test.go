@@ -160,24 +160,29 @@ func TestSegments(t *testing.T) {
 					}
 					return
 				}
-				ctx, stop := context.WithCancel(t.Context())
-				var reader sync.WaitGroup
-				seed := r.Uint64()
-				reader.Go(func() { view.run(ctx, t, c, rand.New(rand.NewPCG(seed, 4)), true) })
-				for range 3 {
-					work(t, h, c, x, r, 4)
-					s.offer(x)
-					time.Sleep(time.Duration(r.IntN(1500)) * time.Millisecond)
-				}
-				stop()
-				reader.Wait()
-				finish(c, time.Duration(r.IntN(3000))*time.Millisecond)
+				own(t, h, view, s, c, x, r, 1500*time.Millisecond)
 			})
 		}
 		writers.Wait()
 		time.Sleep(time.Hour) // what is late has landed
 		settle(t, h, view, s, mem, r)
 	})
+}
+
+// own is an owner's life: it works, while others read from it, and ends.
+func own(t *testing.T, h *history, view *reading, s *saved, c *log.Channel, x *fakeIndex, r *rand.Rand, pause time.Duration) {
+	ctx, stop := context.WithCancel(t.Context())
+	var reader sync.WaitGroup
+	seed := r.Uint64()
+	reader.Go(func() { view.run(ctx, t, c, rand.New(rand.NewPCG(seed, 4)), true) })
+	for range 3 {
+		work(t, h, c, x, r, 4)
+		s.offer(x)
+		time.Sleep(time.Duration(r.IntN(int(pause/time.Millisecond))) * time.Millisecond)
+	}
+	stop()
+	reader.Wait()
+	finish(c, time.Duration(r.IntN(3000))*time.Millisecond)
 }
 
 // TestSegmentsLoad is TestSegments with indexes that are built anew from segments,

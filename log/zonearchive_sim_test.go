@@ -80,18 +80,7 @@ func zoneSegments(t *testing.T, r *rand.Rand, seen *archiveCoverage) {
 				}
 				return
 			}
-			read, end := context.WithCancel(t.Context())
-			var reader sync.WaitGroup
-			seed := r.Uint64()
-			reader.Go(func() { view.run(read, t, c, rand.New(rand.NewPCG(seed, 4)), true) })
-			for range 3 {
-				work(t, h, c, x, r, 4)
-				save.offer(x)
-				time.Sleep(time.Duration(r.IntN(12000)) * time.Millisecond)
-			}
-			end()
-			reader.Wait()
-			finish(c, time.Duration(r.IntN(3000))*time.Millisecond)
+			own(t, h, view, save, c, x, r, 12000*time.Millisecond)
 		})
 	}
 	writers.Wait()
