@@ -72,6 +72,13 @@ func (e *badgerEngine) iterate(ts uint64, prefix []byte, reverse bool) cursor {
 	return &badgerCursor{txn: txn, it: it}
 }
 
+func (e *badgerEngine) tableBytes() (total int64) {
+	for _, t := range e.db.Tables() {
+		total += int64(t.OnDiskSize)
+	}
+	return total
+}
+
 func (e *badgerEngine) inTables() (highest uint64) {
 	for _, t := range e.db.Tables() {
 		highest = max(highest, t.MaxVersion)

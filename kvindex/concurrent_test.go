@@ -137,7 +137,7 @@ func TestCloseWaitsForReaders(t *testing.T) {
 	closeIndex(t, x)
 	for name, err := range map[string]error{
 		"apply": x.Apply(ctx, m.chunk(schema.FirstUserInstance, upsert("a", "1"))),
-		"drop":  x.Drop(ctx, schema.FirstUserInstance),
+		"drop":  x.Drop(ctx, 1, schema.FirstUserInstance),
 		"flush": x.RecordFlush(ctx, schema.FirstUserInstance, kvindex.Flush{}),
 		"many":  x.GetMany(ctx, schema.FirstUserInstance, nil, nil),
 		"dirty": x.Dirty(ctx, nil),
@@ -167,7 +167,7 @@ func TestDropMany(t *testing.T) {
 		records[doomed[300]] = append(records[doomed[300]], upsert(fmt.Sprint(i), "row"))
 	}
 	must(t, x.Apply(ctx, m.chunkOf(records)))
-	must(t, x.Drop(ctx, append(doomed, doomed[0])...))
+	must(t, x.Drop(ctx, 1, append(doomed, doomed[0])...))
 	x.AwaitReclaim(t)
 	for inst := first; inst < last; inst++ {
 		want := 5 // two rows, a group, stats and the dirty marker
@@ -193,8 +193,8 @@ func TestDropReclaims(t *testing.T) {
 	must(t, x.Apply(ctx, m.chunk(16, records...)))
 	must(t, x.Apply(ctx, m.chunk(17, upsert("stays", long))))
 	must(t, x.Apply(ctx, m.chunk(16, upsert("long", long))))
-	must(t, x.Drop(ctx, 16))
-	must(t, x.Drop(ctx, 16))
+	must(t, x.Drop(ctx, 1, 16))
+	must(t, x.Drop(ctx, 1, 16))
 	closeIndex(t, x) // in the middle of it, most likely
 	x = open(t, dir)
 	x.AwaitReclaim(t)

@@ -2,6 +2,7 @@ package kvindex
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"slices"
 
@@ -20,8 +21,8 @@ const dropBatch = maxBatchOps / 4
 // Drop forgets collections: their stats at once, their keys in the background.
 // The instances must not be used again. Changes of them in chunks that are applied
 // later are ignored; those in chunks published later can be read until then.
-// Dropping twice is harmless.
-func (x *Index) Drop(ctx context.Context, insts ...schema.Instance) error {
+// Dropping twice is harmless. The log said so at timeMicros, which DroppedAt tells.
+func (x *Index) Drop(ctx context.Context, timeMicros int64, insts ...schema.Instance) error {
 	if err := x.gate.enter(); err != nil {
 		return err
 	}
@@ -29,7 +30,7 @@ func (x *Index) Drop(ctx context.Context, insts ...schema.Instance) error {
 	x.writing.Lock()
 	defer x.writing.Unlock()
 	for some := range slices.Chunk(insts, dropBatch) {
-		if err := x.drop(some); err != nil {
+		if err := x.drop(timeMicros, some); err != nil {
 			return fmt.Errorf("drop instance %d and %d more: %w", some[0], len(some)-1, err)
 		}
 	}
@@ -37,8 +38,9 @@ func (x *Index) Drop(ctx context.Context, insts ...schema.Instance) error {
 }
 
 // drop drops collections in one transaction. x.writing is held.
-func (x *Index) drop(insts []schema.Instance) error {
+func (x *Index) drop(timeMicros int64, insts []schema.Instance) error {
 	b := new(batch)
+	at := binary.AppendVarint(nil, timeMicros)
 	var fresh []schema.Instance
 	for _, inst := range insts {
 		gone, err := x.wasDropped(inst)
@@ -50,7 +52,7 @@ func (x *Index) drop(insts []schema.Instance) error {
 		}
 		fresh = append(fresh, inst)
 		x.tallies.forget(inst)
-		b.put(instanceKey(spaceDropped, inst), nil)
+		b.put(instanceKey(spaceDropped, inst), at)
 		b.put(instanceKey(spaceReclaim, inst), nil)
 		b.delete(instanceKey(spaceStats, inst))
 		b.delete(instanceKey(spaceDirty, inst))
@@ -64,6 +66,27 @@ func (x *Index) drop(insts []schema.Instance) error {
 	x.setDropped(fresh, true)
 	x.reclaim.wakeUp()
 	return nil
+}
+
+// DroppedAt tells whether a collection was ever dropped, and the commit time of the
+// log's record that says so, in microseconds.
+func (x *Index) DroppedAt(_ context.Context, inst schema.Instance) (timeMicros int64, dropped bool, err error) {
+	if err := x.gate.enter(); err != nil {
+		return 0, false, err
+	}
+	defer x.gate.leave()
+	val, dropped, err := x.eng.get(latest, nil, instanceKey(spaceDropped, inst))
+	if err != nil {
+		return 0, false, corrupt("read drop marker", err)
+	}
+	if !dropped {
+		return 0, false, nil
+	}
+	timeMicros, n := binary.Varint(val)
+	if n <= 0 || n != len(val) {
+		return 0, false, fmt.Errorf("drop marker of instance %d, % x: %w", inst, val, schema.ErrCorrupt)
+	}
+	return timeMicros, true, nil
 }
 
 // wasDropped reports whether a collection was ever dropped.

@@ -31,6 +31,8 @@ type engineReader interface {
 	// inTables is the highest timestamp of what is in tables, which are durable:
 	// all that was committed up to it is. 0: there are none.
 	inTables() uint64
+	// tableBytes is how much the tables take on disk.
+	tableBytes() int64
 	// pinTables keeps the tables as they are, and what is in memory as of ts. No
 	// commit may be under way. errMoving: try again.
 	pinTables(ts uint64) (tablePin, error)

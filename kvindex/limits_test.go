@@ -137,7 +137,7 @@ func TestFlushRefuses(t *testing.T) {
 	m := newMaker()
 	must(t, x.Apply(ctx, m.chunk(16, upsert("a", "1"))))
 	must(t, x.Apply(ctx, m.chunk(17, upsert("a", "1"))))
-	must(t, x.Drop(ctx, 17))
+	must(t, x.Drop(ctx, 1, 17))
 	broken := errors.New("the lake broke off")
 	for name, test := range map[string]struct {
 		inst schema.Instance

@@ -23,13 +23,23 @@ func (x *Index) Loading() schema.Position {
 	return x.progress.partial
 }
 
+// LoadOptions say what a Load may do without.
+type LoadOptions struct {
+	// FirstSeq is the first change that a collection's log keeps. Some or all
+	// before it may be missing. nil: none is.
+	FirstSeq func(schema.Instance) schema.Seq
+}
+
 // Load brings the changes of all chunks after Applied up to a position into
 // Badger at once, without their answers, and without pointers to the chunks, for
-// they are gone. Groups are sorted by collection, then seq, and are the same when
-// a Load that was cut short is done again; it goes on where it was left. When it
-// returns nil, Applied is at the position. A group's bytes may change when the
-// next one is asked for.
-func (x *Index) Load(ctx context.Context, through schema.Position, groups iter.Seq2[LoadGroup, error]) error {
+// they are gone. Groups are sorted by collection, then seq; a Load that was cut
+// short is done again, and goes on where it was left, though fewer changes may
+// come than did. When it returns nil, Applied is at the position. A group's bytes
+// may change when the next one is asked for.
+//
+// Of an append-only collection that was trimmed the missing changes are counted. Of
+// a keyed one they would be rows: that is schema.ErrTrimmed.
+func (x *Index) Load(ctx context.Context, through schema.Position, groups iter.Seq2[LoadGroup, error], o LoadOptions) error {
 	if err := x.gate.enter(); err != nil {
 		return err
 	}
@@ -39,13 +49,13 @@ func (x *Index) Load(ctx context.Context, through schema.Position, groups iter.S
 	if through.Compare(x.progress.applied) <= 0 {
 		return nil
 	}
-	if err := x.loadAll(ctx, through, groups); err != nil {
+	if err := x.loadAll(ctx, through, groups, o); err != nil {
 		return fmt.Errorf("load up to %s: %w", through, err)
 	}
 	return nil
 }
 
-func (x *Index) loadAll(ctx context.Context, through schema.Position, groups iter.Seq2[LoadGroup, error]) error {
+func (x *Index) loadAll(ctx context.Context, through schema.Position, groups iter.Seq2[LoadGroup, error], o LoadOptions) error {
 	if x.failed != nil {
 		return x.failed
 	}
@@ -54,7 +64,7 @@ func (x *Index) loadAll(ctx context.Context, through schema.Position, groups ite
 	if err := a.begin(&schema.Chunk{Position: through}); err != nil {
 		return err
 	}
-	l := &loader{applier: a}
+	l := &loader{applier: a, o: o}
 	err := l.run(ctx, groups)
 	if werr := a.wait(); err == nil {
 		err = werr
@@ -66,9 +76,11 @@ func (x *Index) loadAll(ctx context.Context, through schema.Position, groups ite
 }
 
 // loader brings collections into the engine, one after the other. A unit is a
-// change.
+// change; what is in already is known by each collection's next seq, for changes
+// can be trimmed between one try and the next.
 type loader struct {
 	*applier
+	o    LoadOptions
 	inst schema.Instance // at hand
 	was  tally           // its stats before the first change taken
 	t    tally           // the same as of the last one
@@ -84,10 +96,6 @@ func (l *loader) run(ctx context.Context, groups iter.Seq2[LoadGroup, error]) er
 		}
 		if g.Instance < l.inst {
 			return fmt.Errorf("instance %d after %d: %w", g.Instance, l.inst, schema.ErrCorrupt)
-		}
-		if l.skip >= l.unit+len(g.Records) {
-			l.unit += len(g.Records)
-			continue
 		}
 		if err := l.group(ctx, &g); err != nil {
 			return fmt.Errorf("instance %d: %w", g.Instance, err)
@@ -126,18 +134,15 @@ func (l *loader) group(ctx context.Context, g *LoadGroup) (err error) {
 			return err
 		}
 	}
-	first := max(0, l.skip-l.unit)
-	l.unit += first
 	if l.gone {
-		l.unit += len(g.Records) - first
 		return nil
 	}
-	want := g.FirstSeq + schema.Seq(first)
-	if l.t.nextSeq == 0 {
-		l.t.nextSeq = want // a log that was trimmed begins above 0
+	if err := l.bridge(g); err != nil {
+		return err
 	}
-	if l.t.nextSeq != want {
-		return fmt.Errorf("next seq is %d, the segment goes on at %d: %w", l.t.nextSeq, want, schema.ErrCorrupt)
+	first := int(min(l.t.nextSeq-g.FirstSeq, schema.Seq(len(g.Records))))
+	if first == len(g.Records) {
+		return nil
 	}
 	l.c.TimeMicros = g.TimeMicros
 	l.dated(&l.t)
@@ -153,5 +158,26 @@ func (l *loader) group(ctx context.Context, g *LoadGroup) (err error) {
 		l.unit++
 		l.records++
 	}
+	return nil
+}
+
+// bridge goes over the changes that are missing before a group, if they may be.
+func (l *loader) bridge(g *LoadGroup) error {
+	if g.FirstSeq <= l.t.nextSeq {
+		return nil
+	}
+	var kept schema.Seq
+	if l.o.FirstSeq != nil {
+		kept = l.o.FirstSeq(g.Instance)
+	}
+	switch {
+	case g.FirstSeq >= kept:
+		return fmt.Errorf("next seq is %d, the segment goes on at %d: %w", l.t.nextSeq, g.FirstSeq, schema.ErrCorrupt)
+	case len(g.Records) > 0 && len(g.Records[0].Key) > 0:
+		return fmt.Errorf("rows of seqs %d to %d were trimmed from the log: restore a snapshot of the index: %w", l.t.nextSeq, g.FirstSeq-1, schema.ErrTrimmed)
+	}
+	// Each change of an append-only collection is a row, whose bytes nobody knows.
+	l.t.rows += int64(g.FirstSeq - l.t.nextSeq)
+	l.t.nextSeq = g.FirstSeq
 	return nil
 }

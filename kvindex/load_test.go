@@ -81,7 +81,7 @@ func (l *loading) load(through uint64) {
 	l.t.Helper()
 	for {
 		from := l.x.Applied().Chunk
-		err := l.x.Load(&countdown{Context: context.Background(), left: 1 + l.rnd.IntN(2)}, at(through), segmentsOf(l.rnd, l.chunks[from:through]))
+		err := l.x.Load(&countdown{Context: context.Background(), left: 1 + l.rnd.IntN(2)}, at(through), segmentsOf(l.rnd, l.chunks[from:through]), kvindex.LoadOptions{})
 		if err == nil {
 			break
 		}
@@ -200,7 +200,7 @@ func TestLoad(t *testing.T) {
 			for _, c := range chunks {
 				must(t, want.Apply(t.Context(), c))
 			}
-			must(t, want.Drop(t.Context(), 19))
+			must(t, want.Drop(t.Context(), 1, 19))
 			settle(want)
 
 			l := &loading{t: t, rnd: rnd, dir: t.TempDir(), o: o, chunks: chunks}
@@ -211,7 +211,7 @@ func TestLoad(t *testing.T) {
 			for _, c := range chunks[:applied] {
 				must(t, l.x.Apply(t.Context(), c))
 			}
-			must(t, l.x.Drop(t.Context(), 19))
+			must(t, l.x.Drop(t.Context(), 1, 19))
 			for l.x.Applied().Chunk < end {
 				from := l.x.Applied().Chunk
 				l.load(from + 1 + rnd.Uint64N(end-from))
@@ -243,7 +243,7 @@ func TestLoadLongField(t *testing.T) {
 		must(t, err)
 		defer closeIndex(t, x)
 		if load {
-			must(t, x.Load(t.Context(), at(3), segmentsOf(rand.New(rand.NewPCG(1, 1)), chunks)))
+			must(t, x.Load(t.Context(), at(3), segmentsOf(rand.New(rand.NewPCG(1, 1)), chunks), kvindex.LoadOptions{}))
 		} else {
 			for _, c := range chunks {
 				must(t, x.Apply(t.Context(), c))

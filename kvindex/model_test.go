@@ -327,7 +327,7 @@ func (s *simulation) flush() {
 
 func (s *simulation) drop() {
 	inst := keyedB
-	must(s.t, s.x.Drop(context.Background(), inst))
+	must(s.t, s.x.Drop(context.Background(), 1, inst))
 	s.dropped[inst] = true
 }
 

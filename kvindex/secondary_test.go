@@ -142,7 +142,7 @@ func TestReadByAnIndexThatIsNotReady(t *testing.T) {
 	if err := read(1); !errors.Is(err, schema.ErrNotFound) {
 		t.Errorf("dropped: %v", err)
 	}
-	must(t, x.Drop(ctx, townInst))
+	must(t, x.Drop(ctx, 1, townInst))
 	x.AwaitReclaim(t)
 	if n := x.CountKeys(townInst); n != 1 { // the marker
 		t.Errorf("a dropped collection has %d keys", n)

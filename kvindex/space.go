@@ -48,3 +48,6 @@ func (o Options) checkSpace(percent uint64) error {
 	}
 	return nil
 }
+
+// TableBytes is how much the index's tables take on disk: about what a snapshot does.
+func (x *Index) TableBytes() int64 { return x.eng.tableBytes() }

@@ -39,7 +39,7 @@ func TestUpkeepMarks(t *testing.T) {
 	must(t, x.UpkeepDone(ctx, a, 7))
 	want("done", map[schema.Instance]string{})
 	must(t, x.MarkUpkeep(ctx, b, []byte("acme/b")))
-	must(t, x.Drop(ctx, b))
+	must(t, x.Drop(ctx, 1, b))
 	closeIndex(t, x)
 	x = open(t, dir)
 	want("dropped", map[schema.Instance]string{b: "acme/b"})

@@ -71,7 +71,7 @@ func TestFailedCommit(t *testing.T) {
 			t.Fatalf("got %v at %s", err, x.Applied())
 		}
 	}
-	if err := x.Drop(ctx, 99); !errors.Is(err, broken) {
+	if err := x.Drop(ctx, 1, 99); !errors.Is(err, broken) {
 		t.Fatalf("drop: %v", err)
 	}
 	count := func() (n int) {

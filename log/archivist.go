@@ -29,6 +29,7 @@ type archivist struct {
 	o       SegmentOptions
 	metrics *segmentMetrics
 	collect *collector // nil: nothing is deleted
+	retain  *retainer  // nil: all is kept
 
 	builder *segment.Builder // nil until a chunk comes
 	next    uint64           // number of the chunk that it takes next
@@ -50,6 +51,9 @@ func (c *Channel) startArchivist(ctx context.Context) {
 	}
 	if a.o.Indexed != nil {
 		a.collect = newCollector(a)
+	}
+	if a.o.Retainer != nil {
+		a.retain = &retainer{a: a, looks: map[segment.Ref]time.Time{}}
 	}
 	c.archivist = a
 	go a.run(ctx)
@@ -119,14 +123,26 @@ func (a *archivist) step(ctx context.Context, durable uint64) (due time.Time, er
 		due = a.now()
 	}
 	a.metrics.lag.Set(float64(durable - min(durable, a.c.archive.Set().To())))
+	if a.retain != nil {
+		later, err := a.retain.step(ctx)
+		if err != nil {
+			return due, err
+		}
+		due = earlier(due, later)
+	}
 	if a.collect == nil {
 		return due, nil
 	}
 	later, err := a.collect.step(ctx)
-	if due.IsZero() || !later.IsZero() && later.Before(due) {
-		due = later
+	return earlier(due, later), err
+}
+
+// earlier is the earlier of two times that are not zero.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
 	}
-	return due, err
+	return a
 }
 
 // feed gives the builder the durable chunks, as long as it takes any.
@@ -208,6 +224,13 @@ func (a *archivist) merge(ctx context.Context) error {
 		job, ok := segment.PlanMerge(a.c.archive.Set())
 		if !ok {
 			return nil
+		}
+		if a.o.Retainer != nil {
+			from, err := a.o.Retainer.Kept(ctx, a.c.archive, job.Output.To)
+			if err != nil {
+				return fmt.Errorf("what a merge keeps: %w", err)
+			}
+			job.From = from
 		}
 		info, err := segment.Merge(ctx, a.o.Store, a.c.archive.Decoder(), job)
 		if err != nil {

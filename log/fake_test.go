@@ -32,6 +32,8 @@ type fakeIndex struct {
 	published []*schema.Chunk // not applied yet
 	last      schema.Position // published
 	live      map[schema.Instance]schema.Seq
+
+	trims *trimPoints // nil: all is kept
 }
 
 type stagedGroup struct {
@@ -63,6 +65,7 @@ func (x *fakeIndex) restart() *fakeIndex {
 		y.rows[k] = slices.Clip(v)
 	}
 	y.pointers = x.pointers.clone()
+	y.trims = x.trims
 	return y
 }
 

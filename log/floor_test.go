@@ -24,6 +24,8 @@ import (
 type saved struct {
 	mu sync.Mutex
 	x  *fakeIndex
+
+	trims *trimPoints // nil: all is kept
 }
 
 func (s *saved) get() *fakeIndex {

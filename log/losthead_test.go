@@ -68,7 +68,7 @@ func TestLostHeadAfterDeletion(t *testing.T) {
 					return
 				}
 				put(t, c, 16, "row")
-				rows, err := readLog(t.Context(), c, 16)
+				rows, err := readLog(t.Context(), c, 16, nil)
 				if want := slices.Repeat([]string{"row"}, 31); err != nil || !slices.Equal(rows, want) {
 					t.Errorf("%d rows (%v), want %d", len(rows), err, len(want))
 				}

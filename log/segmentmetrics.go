@@ -18,12 +18,14 @@ type segmentMetrics struct {
 	chunksDeleted   prometheus.Counter
 	floor           prometheus.Gauge
 	lag             prometheus.Gauge
+	trimmedBytes    prometheus.Counter
+	oldest          prometheus.Gauge
 }
 
 func newSegmentMetrics(o Options) *segmentMetrics {
 	m := &segmentMetrics{
 		segments: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "trine_log_segments_total", Help: "Segments by how they were made: built of chunks, merged of segments."}, []string{"made"}),
+			Name: "trine_log_segments_total", Help: "Segments by how they were made: built of chunks, merged of segments, trimmed."}, []string{"made"}),
 		bytes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "trine_log_segment_bytes_total", Help: "Bytes of segments by how they were made."}, []string{"made"}),
 		failures: prometheus.NewCounter(prometheus.CounterOpts{
@@ -36,6 +38,10 @@ func newSegmentMetrics(o Options) *segmentMetrics {
 			Name: "trine_log_floor", Help: "Number of the last chunk that was given up to segments."}),
 		lag: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "trine_log_archive_lag_chunks", Help: "Durable chunks that no segment holds."}),
+		trimmedBytes: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "trine_log_trimmed_bytes_total", Help: "Bytes of keys and rows that segments left out because they were trimmed."}),
+		oldest: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "trine_log_oldest_segment_seconds", Help: "Commit time of the first chunk of the oldest segment that has changes left, in seconds since 1970."}),
 	}
 	if o.Registerer == nil {
 		return m
@@ -44,10 +50,12 @@ func newSegmentMetrics(o Options) *segmentMetrics {
 	m.segments, m.bytes = register(r, m.segments), register(r, m.bytes)
 	m.failures, m.segmentsDeleted, m.chunksDeleted = register(r, m.failures), register(r, m.segmentsDeleted), register(r, m.chunksDeleted)
 	m.floor, m.lag = register(r, m.floor), register(r, m.lag)
+	m.trimmedBytes, m.oldest = register(r, m.trimmedBytes), register(r, m.oldest)
 	return m
 }
 
 func (m *segmentMetrics) made(how string, info segment.Info) {
 	m.segments.WithLabelValues(how).Inc()
 	m.bytes.WithLabelValues(how).Add(float64(info.Bytes))
+	m.trimmedBytes.Add(float64(info.LeftOut))
 }

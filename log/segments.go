@@ -68,6 +68,8 @@ type SegmentOptions struct {
 	// may come last, which it returns. nil: all may have. An error has it told
 	// again later. nil: nobody is told.
 	Archived func(ctx context.Context, through schema.Position, held iter.Seq2[schema.Instance, error]) error
+	// Retainer says what is kept of segments. nil: all.
+	Retainer Retainer
 }
 
 func (o SegmentOptions) validate() error {

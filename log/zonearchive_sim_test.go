@@ -168,7 +168,7 @@ func settleZones(t *testing.T, h *history, view *reading, s *shaky, save *saved,
 		c.Applied(x.apply(1 << 30))
 		time.Sleep(time.Minute)
 		for id := schema.Instance(16); id < 21; id++ {
-			rows, err := readLog(t.Context(), c, id)
+			rows, err := readLog(t.Context(), c, id, nil)
 			if err != nil {
 				t.Errorf("read instance %d: %v", id, err)
 			}

@@ -70,6 +70,9 @@ type Options struct {
 	// LogRetention is how long changes can be replayed; 0 means for ever.
 	// Default 7 days.
 	LogRetention time.Duration
+	// LogRetentionBytes is how many bytes of the newest changes can be replayed at
+	// least, though older ones are younger than LogRetention; 0 means all. Default 0.
+	LogRetentionBytes int64
 	// Lake says when the collection has an Iceberg table. Default auto.
 	Lake LakeMode
 	// LakeFreshness is the longest that a table that exists lags the log when

@@ -39,6 +39,14 @@ func GuardKey(i Instance) []byte { return binary.BigEndian.AppendUint64([]byte{'
 // TrimKey is the key of a collection in InstanceTrims.
 func TrimKey(i Instance) []byte { return binary.BigEndian.AppendUint64([]byte{'t'}, uint64(i)) }
 
+// TrimmedInstance is the collection that a key of InstanceTrims is of.
+func TrimmedInstance(key []byte) (Instance, bool) {
+	if len(key) != 9 || key[0] != 't' {
+		return 0, false
+	}
+	return Instance(binary.BigEndian.Uint64(key[1:])), true
+}
+
 // SchemaID numbers the distinct schemas of a deployment. It prefixes every
 // encoded row, so that a row can be read without knowing its collection.
 type SchemaID uint32

@@ -44,6 +44,17 @@ type Options struct {
 	// and must not block: the next chunk waits for it.
 	OnIndexed func(*schema.Chunk)
 
+	// Copied is up to where a copy of the index lies where the loss of this one does
+	// not reach it: the rows of keyed collections come from there once the log has
+	// let go of them. nil: there is none.
+	Copied func() schema.Position
+	// OnHeld, when set, is told how many trimmed bytes the log keeps because no copy
+	// of the index holds their rows, at each look that finds any. It must not block.
+	OnHeld func(bytes int64)
+	// RetainEvery is the least time between two looks of Retain at a segment.
+	// Default 1 h.
+	RetainEvery time.Duration
+
 	// FlushBytes is how many bytes of changes make a collection's table worth
 	// a commit at once. Default 32 MiB.
 	FlushBytes int64
@@ -93,6 +104,9 @@ func (o *Options) setDefaults() {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.RetainEvery == 0 {
+		o.RetainEvery = time.Hour
+	}
 	if o.OnIndexed == nil {
 		o.OnIndexed = func(*schema.Chunk) {}
 	}
@@ -107,6 +121,7 @@ type Engine struct {
 	catalog Catalog
 	opts    Options
 	logger  *slog.Logger
+	held    heldBytes
 	metrics *metrics
 
 	tables       tableLocks
@@ -136,6 +151,7 @@ func Open(o Options) (*Engine, error) {
 	e := &Engine{
 		log: o.Log, index: o.Index, lake: o.Lake, catalog: o.Catalog,
 		opts: o, logger: o.Logger, metrics: m, cancel: cancel,
+		held: heldBytes{total: m.heldBytes, onHeld: o.OnHeld, logger: o.Logger},
 	}
 	e.flusher = newFlusher(e)
 	e.upkeep = newUpkeeper(e)

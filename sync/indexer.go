@@ -81,7 +81,7 @@ func (e *Engine) apply(ctx context.Context, chunks []*schema.Chunk) error {
 // Applier is the index as chunks are carried to it.
 type Applier interface {
 	// Drop ends instances; it may be repeated.
-	Drop(ctx context.Context, insts ...schema.Instance) error
+	Drop(ctx context.Context, timeMicros int64, insts ...schema.Instance) error
 	// Apply takes the next chunks, and each one's position in the atomic write
 	// that ends it. After an error some may be in; those may be given again.
 	Apply(ctx context.Context, chunks ...*schema.Chunk) error
@@ -105,7 +105,7 @@ func ApplyChunks(ctx context.Context, index Applier, dropped func(schema.Record)
 			return err
 		}
 		first = i
-		if err := index.Drop(ctx, gone...); err != nil {
+		if err := index.Drop(ctx, c.TimeMicros, gone...); err != nil {
 			return err
 		}
 	}

@@ -19,6 +19,11 @@ func LoadSegments(ctx context.Context, index *kvindex.Index, dropped func(schema
 	if err := dropArchived(ctx, index, dropped, a); err != nil {
 		return err
 	}
+	firsts, err := archivedTrims(ctx, a)
+	if err != nil {
+		return err
+	}
+	o := kvindex.LoadOptions{FirstSeq: func(inst schema.Instance) schema.Seq { return firsts[inst] }}
 	for {
 		applied, to := index.Applied(), index.Loading()
 		if applied.Compare(through) >= 0 && to.IsZero() {
@@ -33,7 +38,7 @@ func LoadSegments(ctx context.Context, index *kvindex.Index, dropped func(schema
 			}
 		}
 		logger.Info("index is built from segments", "from", applied.String(), "to", to.String(), "end", through.String())
-		if err := index.Load(ctx, to, loadGroups(a.Sorted(ctx, applied.Chunk+1, to.Chunk))); err != nil {
+		if err := index.Load(ctx, to, loadGroups(a.Sorted(ctx, applied.Chunk+1, to.Chunk)), o); err != nil {
 			return fmt.Errorf("load chunks %v to %v from segments: %w", applied, to, err)
 		}
 	}
@@ -55,9 +60,34 @@ func dropArchived(ctx context.Context, index *kvindex.Index, dropped func(schema
 		if err != nil {
 			return err
 		}
-		if err := index.Drop(ctx, droppedBy(g.Records, dropped)...); err != nil {
+		if err := index.Drop(ctx, g.TimeMicros, droppedBy(g.Records, dropped)...); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// archivedTrims are the trim points that segments hold: nothing was left out of a
+// segment for a later one.
+func archivedTrims(ctx context.Context, a *segment.Archive) (map[schema.Instance]schema.Seq, error) {
+	firsts := map[schema.Instance]schema.Seq{}
+	for g, err := range a.Read(ctx, schema.InstanceTrims, 0) {
+		if err != nil {
+			return nil, fmt.Errorf("read trim points: %w", err)
+		}
+		for _, rec := range g.Records {
+			inst, ok := schema.TrimmedInstance(rec.Key)
+			if !ok {
+				return nil, fmt.Errorf("trim point under key %.100x: %w", rec.Key, schema.ErrCorrupt)
+			}
+			if rec.Op == schema.OpDelete {
+				delete(firsts, inst)
+				continue
+			}
+			if firsts[inst], err = DecodeTrimPoint(rec.Row); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return firsts, nil
 }

@@ -19,6 +19,8 @@ type metrics struct {
 	behind        prometheus.GaugeFunc
 	lakeLag       prometheus.Histogram
 	lakeWaiting   prometheus.Gauge
+	trims         prometheus.Counter
+	heldBytes     prometheus.Gauge
 	upkeep        upkeepMetrics
 }
 
@@ -47,11 +49,15 @@ func newMetrics(r prometheus.Registerer, behind func() float64) (*metrics, error
 		lakeWaiting: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "trine_sync_lake_scheduled_tables", Help: "Tables that wait for their next commit."}),
 	}
+	m.trims = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "trine_log_retention_trims_total", Help: "Trim points that retention set."})
+	m.heldBytes = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "trine_log_retention_held_bytes", Help: "Trimmed bytes in segments that are kept because no snapshot of the index holds their rows."})
 	m.upkeep = newUpkeepMetrics()
 	if r == nil {
 		return m, nil
 	}
-	own := []prometheus.Collector{m.indexLag, m.indexedChunks, m.flushSeconds, m.flushedRows, m.flushFailures, m.scans, m.behind, m.lakeLag, m.lakeWaiting}
+	own := []prometheus.Collector{m.indexLag, m.indexedChunks, m.flushSeconds, m.flushedRows, m.flushFailures, m.scans, m.behind, m.lakeLag, m.lakeWaiting, m.trims, m.heldBytes}
 	for _, c := range append(own, m.upkeep.collectors()...) {
 		if err := r.Register(c); err != nil {
 			return nil, err

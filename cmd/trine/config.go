@@ -107,7 +107,7 @@ var configHelp = []struct{ key, help string }{
 	{"max_log_reads", "most reads of logs at a time, followers not counted"},
 	{"max_follows", "most followers of logs at a time"},
 	{"max_verifies", "most verifications at a time"},
-	{"index_snapshot", "snapshots of the key index in the store: on, off, or auto for on in S3 and off on a local disk"},
+	{"index_snapshot", "snapshots of the key index in the store: on, off, or auto for on in S3 and on a local disk when retention needs one"},
 	{"index_snapshot_bytes", "bytes of the log after which the next snapshot is taken"},
 	{"index_snapshot_interval", "time after which one is taken though it was less, once something is written"},
 	{"index_snapshot_rate", "bytes in a second at which a snapshot is made, at most; negative: no bound"},

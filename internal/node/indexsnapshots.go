@@ -17,9 +17,9 @@ import (
 // SnapshotMode says whether snapshots of the index are taken and restored.
 type SnapshotMode string
 
-// The modes. Auto is on for a store in S3, and off on a local disk: there a
-// snapshot lies beside the index that it is of, takes as much space again, and
-// goes with the same disk.
+// The modes. Auto is on for a store in S3. On a local disk, where a snapshot lies
+// beside the index that it is of, takes as much space again, and goes with the same
+// disk, it is taken only when the log keeps more for want of one.
 const (
 	SnapshotAuto SnapshotMode = ""
 	SnapshotOn   SnapshotMode = "on"
@@ -50,9 +50,8 @@ const (
 	minSnapshotPause = time.Minute
 )
 
-func (o IndexSnapshots) on(local bool) bool {
-	return o.Mode == SnapshotOn || o.Mode == SnapshotAuto && !local
-}
+// onDemand reports whether snapshots are taken only when the log waits for one.
+func (o IndexSnapshots) onDemand(local bool) bool { return o.Mode == SnapshotAuto && local }
 
 // snapshotter takes snapshots of the index as it moves on. It has no goroutine
 // and no timer while it takes none. All its methods are safe for concurrent use.
@@ -74,6 +73,7 @@ type snapshotter struct {
 	began   time.Time // the last one
 	running bool
 	closed  bool
+	wanted  bool // the log keeps more for want of a snapshot than one takes
 	last    schema.Position
 }
 
@@ -104,10 +104,13 @@ func (s *snapshotter) applied(c *schema.Chunk) {
 		s.since = now
 	}
 	due := s.pending >= s.o.Bytes || now.Sub(s.since) >= s.o.Interval
+	if s.n.stores.indexOnDemand {
+		due = s.wanted
+	}
 	if !due || s.running || s.closed || !s.began.IsZero() && now.Sub(s.began) < minSnapshotPause {
 		return
 	}
-	s.running, s.began, s.pending, s.since = true, now, 0, time.Time{}
+	s.running, s.wanted, s.began, s.pending, s.since = true, false, now, 0, time.Time{}
 	s.work.Go(func() {
 		defer func() {
 			s.mu.Lock()
@@ -118,6 +121,17 @@ func (s *snapshotter) applied(c *schema.Chunk) {
 			s.n.opts.Logger.Error("no snapshot of the index; tried again as it moves on", "error", err)
 		}
 	})
+}
+
+// held is told how many bytes the log keeps for want of a snapshot. One that is
+// taken on demand is worth it when it takes less.
+func (s *snapshotter) held(bytes int64) {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wanted = s.wanted || bytes >= max(s.o.Bytes, s.n.index.TableBytes())
 }
 
 // onIndexed is who is told of each chunk that the index holds.
@@ -193,7 +207,7 @@ func (s *snapshotter) findLast(ctx context.Context) {
 // acknowledged before.
 func (n *Node) TakeIndexSnapshot(ctx context.Context) (snapshot.Info, error) {
 	if n.snapshots == nil {
-		return snapshot.Info{}, fmt.Errorf("snapshots of the index are off; name a store in S3, or set index_snapshot to on: %w", schema.ErrUnsupported)
+		return snapshot.Info{}, fmt.Errorf("snapshots of the index are off; set index_snapshot to auto or on: %w", schema.ErrUnsupported)
 	}
 	if err := n.index.Wait(ctx, n.channel.Durable()); err != nil {
 		return snapshot.Info{}, err

@@ -23,9 +23,10 @@ func (s *stores) openIndexStore(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	if !o.IndexSnapshots.on(local) {
+	if o.IndexSnapshots.Mode == SnapshotOff {
 		return nil
 	}
+	s.indexOnDemand = o.IndexSnapshots.onDemand(local)
 	var below count.Counted
 	if local {
 		dir, err := blob.OpenDir(filepath.Join(folder, "index"), blob.DirOptions{})

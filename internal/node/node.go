@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	stdsync "sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -53,6 +54,8 @@ type Options struct {
 	// SegmentBytes, SegmentAge, SegmentGrace, AnswersKept: see log.SegmentOptions.
 	SegmentBytes                          int64
 	SegmentAge, SegmentGrace, AnswersKept time.Duration
+	// RetainEvery: see sync.Options.
+	RetainEvery time.Duration
 	// NoUpkeep: see sync.Options. Lake adjusts the lake; its store and clock are the
 	// node's.
 	NoUpkeep bool
@@ -102,7 +105,8 @@ type Node struct {
 	channel *log.Channel
 	lake    *lakehouse.Lake
 
-	snapshots *snapshotter // nil: they are off
+	retaining atomic.Pointer[sync.Engine] // Engine, for the log, which is open before it
+	snapshots *snapshotter                // nil: they are off
 
 	closeOnce stdsync.Once
 	closeErr  error
@@ -237,12 +241,13 @@ func (n *Node) openRooms() (err error) {
 	}
 	n.Engine, err = sync.Open(sync.Options{
 		Log: n.channel, Index: n.index, Lake: n.lake, Catalog: n.Registry, Dropped: registry.DroppedInstance,
-		FlushBytes: n.opts.FlushBytes, NoUpkeep: n.opts.NoUpkeep, OnIndexed: n.onIndexed(),
+		FlushBytes: n.opts.FlushBytes, NoUpkeep: n.opts.NoUpkeep, OnIndexed: n.onIndexed(), Copied: n.LastSnapshot, RetainEvery: n.opts.RetainEvery, OnHeld: n.snapshots.held,
 		Logger: n.opts.Logger, Registerer: n.opts.Registerer, Now: n.opts.Now,
 	})
 	if err != nil {
 		return err
 	}
+	n.retaining.Store(n.Engine)
 	n.Writer, err = n.newWriter()
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"time"
 
 	"github.com/trinedb/trine/internal/registry"
 	"github.com/trinedb/trine/log"
@@ -18,15 +19,15 @@ func (n *Node) segments() log.SegmentOptions {
 		Store: n.stores.segs, Chunks: n.stores.folder,
 		TargetBytes: n.opts.SegmentBytes, MaxAge: n.opts.SegmentAge, Grace: n.opts.SegmentGrace,
 		AnswersKept: n.opts.AnswersKept,
-		Indexed:     n.indexed, Archived: n.archived,
+		Indexed:     n.indexed, Archived: n.archived, Retainer: retains{n},
 	}
 }
 
 // indexed is what the index would still hold after a power failure, or where
-// snapshots are on, after the loss of the disk: so the log keeps what a restored
+// snapshots are taken all the time, after the loss of the disk: so the log keeps what a restored
 // index lacks, answers to idempotent writes with it.
 func (n *Node) indexed() schema.Position {
-	if n.snapshots != nil {
+	if n.snapshots != nil && !n.stores.indexOnDemand {
 		return n.snapshots.lastPosition()
 	}
 	pos, err := n.index.Durable()
@@ -56,4 +57,23 @@ func (n *Node) load(ctx context.Context, a *segment.Archive, through schema.Posi
 		return fmt.Errorf("build index from segments: %w", err)
 	}
 	return nil
+}
+
+// retains is the engine as the log sees it, which is open before the engine is.
+type retains struct{ n *Node }
+
+func (r retains) Retain(ctx context.Context, a *segment.Archive, s segment.Span) (log.Retained, error) {
+	engine := r.n.retaining.Load()
+	if engine == nil {
+		return log.Retained{Again: time.Now().Add(time.Second)}, nil
+	}
+	return engine.Retain(ctx, a, s)
+}
+
+func (r retains) Kept(ctx context.Context, a *segment.Archive, through uint64) (func(schema.Instance) schema.Seq, error) {
+	engine := r.n.retaining.Load()
+	if engine == nil {
+		return nil, nil
+	}
+	return engine.Kept(ctx, a, through)
 }

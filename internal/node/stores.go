@@ -27,11 +27,13 @@ type stores struct {
 	folder  log.ChunkFolder  // of chunks
 	segs    log.SegmentStore // where chunks go as segments
 	objects lakehouse.Objects
-	index   snapshot.Store    // of snapshots of the index; nil: they are off
-	baseURI string            // of the lake's objects, for engines
-	engine  map[string]string // what engines need to read them; see rest.Options
-	suits   pace
-	closers []func() error
+	index   snapshot.Store // of snapshots of the index; nil: they are off
+
+	indexOnDemand bool              // they are taken when the log waits for one
+	baseURI       string            // of the lake's objects, for engines
+	engine        map[string]string // what engines need to read them; see rest.Options
+	suits         pace
+	closers       []func() error
 }
 
 // pace is the group commit that suits a store.

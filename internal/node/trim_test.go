@@ -57,8 +57,8 @@ func (m *trimmedCollection) rowsBelow(to schema.Seq) []string {
 	return rows
 }
 
-// TestTrimSimulation writes, trims, flushes, restarts and loses the index at
-// random, and demands that what is kept can be read, that what is not is refused,
+// TestTrimSimulation writes, trims, flushes, takes snapshots, restarts and loses the
+// index at random, while segments are made, trimmed, merged and deleted, and demands that what is kept can be read, that what is not is refused,
 // and that no row is lost.
 func TestTrimSimulation(t *testing.T) {
 	for seed := *trimSeed; seed < *trimSeed+uint64(*trimRuns); seed++ {
@@ -71,6 +71,10 @@ func simulateTrims(t *testing.T, seed uint64) {
 	o := node.Options{
 		Data: data, SegmentBytes: 4 << 10,
 		SegmentAge: time.Millisecond, SegmentGrace: time.Millisecond, AnswersKept: time.Millisecond,
+		RetainEvery: time.Millisecond,
+	}
+	if seed%2 == 0 { // rows of keyed collections can come from a snapshot then
+		o.IndexSnapshots.Mode = node.SnapshotOn
 	}
 	rng := rand.New(rand.NewPCG(seed, 0))
 	n := openNode(t, o)
@@ -88,6 +92,10 @@ func simulateTrims(t *testing.T, seed uint64) {
 			trimSome(t, n, m, rng)
 		case p < 80 && m.c.Options.Lake != schema.LakeOff:
 			if _, err := n.Engine.Flush(t.Context(), m.c); err != nil {
+				t.Fatalf("step %d: %v", step, err)
+			}
+		case p < 85 && seed%2 == 0:
+			if _, err := n.TakeIndexSnapshot(t.Context()); err != nil {
 				t.Fatalf("step %d: %v", step, err)
 			}
 		case p < 95:

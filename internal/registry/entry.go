@@ -21,6 +21,8 @@ const (
 	memberBeforeImages = 0x05
 	memberLastIndexID  = 0x06
 	memberIndex        = 0x07
+	// memberRetentionBytes has a number after the indexes', which came first.
+	memberRetentionBytes = 0x08
 )
 
 // leftOut are the options of an entry that has no members. They are part of the
@@ -57,6 +59,9 @@ func encode(c *schema.Collection) []byte {
 	}
 	for i := range c.Indexes {
 		b = appendIndex(append(b, memberIndex), &c.Indexes[i])
+	}
+	if o.LogRetentionBytes != leftOut.LogRetentionBytes {
+		b = binary.AppendUvarint(append(b, memberRetentionBytes), uint64(o.LogRetentionBytes))
 	}
 	return b
 }

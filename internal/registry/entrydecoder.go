@@ -86,6 +86,8 @@ func (d *entryDecoder) member(m byte, c *schema.Collection) {
 		c.LastIndexID = schema.IndexID(d.atMost(math.MaxUint32))
 	case memberIndex:
 		c.Indexes = append(c.Indexes, d.index())
+	case memberRetentionBytes:
+		o.LogRetentionBytes = int64(d.atMost(math.MaxInt64))
 	default:
 		d.bad = true
 	}

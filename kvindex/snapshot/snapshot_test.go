@@ -87,7 +87,7 @@ func TestEverySpace(t *testing.T) {
 		Set: func(yield func([]byte, kvindex.Location) bool) {
 			yield([]byte("d"), kvindex.Location{File: 3, Row: 9})
 		}}))
-	must(t, x.Drop(bg, schema.FirstUserInstance+1))
+	must(t, x.Drop(bg, 1, schema.FirstUserInstance+1))
 	want := m.state(t, x)
 	_, err := s.Take(bg, x, 1)
 	must(t, err)

@@ -14,6 +14,12 @@ const mergeAhead = 2 << 20
 type Job struct {
 	Inputs []Span // in order and without a hole
 	Output Ref    // holds just the chunks of the inputs, on a level above theirs
+	// From, when set, is the first change of a collection that is still kept: what
+	// a chunk has of it is left out if all of that, and the change after it, lie
+	// before. So the last change before From stays, and with it the next Seq of a
+	// collection that keeps nothing. It is asked once for each input and collection,
+	// and must not fall.
+	From func(schema.Instance) schema.Seq
 }
 
 // Validate reports whether the job can be done.
@@ -48,7 +54,7 @@ func Merge(ctx context.Context, store Target, dec *Decoder, job Job) (_ Info, er
 		if err != nil {
 			return Info{}, err
 		}
-		inputs[i] = &input{span: s, scan: scan{r: r, hi: len(r.tail.index), ahead: mergeAhead, reuse: true}}
+		inputs[i] = &input{span: s, from: job.From, scan: scan{r: r, hi: len(r.tail.index), ahead: mergeAhead, reuse: true}}
 		inputs[i].describe(&info, i == 0)
 	}
 	w, err := newWriter(ctx, store, job.Output)
@@ -60,7 +66,7 @@ func Merge(ctx context.Context, store Target, dec *Decoder, job Job) (_ Info, er
 			err = aerr
 		}
 	}()
-	w.info = info
+	w.info, w.lossy = info, job.From != nil
 	for _, in := range inputs {
 		if err := in.advance(ctx); err != nil {
 			return Info{}, err
@@ -78,6 +84,9 @@ func Merge(ctx context.Context, store Target, dec *Decoder, job Job) (_ Info, er
 				return Info{}, err
 			}
 		}
+	}
+	for _, in := range inputs {
+		w.info.LeftOut += in.leftOut
 	}
 	return w.finish(ctx, store)
 }
@@ -97,9 +106,13 @@ func lowest(inputs []*input) *input {
 // span, or is done.
 type input struct {
 	scan
-	span  Span
-	fresh bool // the run is the first of its block
-	done  bool
+	span    Span
+	from    func(schema.Instance) schema.Seq // of Job
+	kept    schema.Seq                       // from's answer for the collection at hand
+	asked   schema.Instance                  // of which from was asked; 0: none yet
+	leftOut uint64                           // bytes of records
+	fresh   bool                             // the run is the first of its block
+	done    bool
 }
 
 func (in *input) run() *run { return &in.block.run }
@@ -179,9 +192,25 @@ func (in *input) advance(ctx context.Context) error {
 			in.done = true
 			return nil
 		}
-		if in.span.has(in.run().number) {
+		if in.span.has(in.run().number) && !in.forgotten() {
 			in.fresh = in.run().first == in.block.entry.seq && in.run().instance == in.block.entry.first
 			return nil
 		}
 	}
+}
+
+// forgotten reports whether the run at hand is left out.
+func (in *input) forgotten() bool {
+	if in.from == nil {
+		return false
+	}
+	r := in.run()
+	if r.instance != in.asked {
+		in.asked, in.kept = r.instance, in.from(r.instance)
+	}
+	if r.next() >= in.kept {
+		return false
+	}
+	in.leftOut += uint64(len(r.records))
+	return true
 }

@@ -100,3 +100,26 @@ func (a *Archive) Epoch(ctx context.Context) (highest schema.Epoch, err error) {
 	}
 	return highest, nil
 }
+
+// LastMicros is the commit time of the last chunk that segments hold, 0 if there
+// are none: a change of before it is in a segment.
+func (a *Archive) LastMicros(ctx context.Context) (int64, error) {
+	spans := a.Set().Spans()
+	if len(spans) == 0 {
+		return 0, nil
+	}
+	r, err := a.readers.get(ctx, spans[len(spans)-1].Ref)
+	if err != nil {
+		return 0, err
+	}
+	return r.tail.info.LastMicros, nil
+}
+
+// Info tells what a segment says of itself.
+func (a *Archive) Info(ctx context.Context, ref Ref) (Info, error) {
+	r, err := a.readers.get(ctx, ref)
+	if err != nil {
+		return Info{}, err
+	}
+	return r.tail.info, nil
+}

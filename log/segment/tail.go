@@ -59,6 +59,9 @@ type Info struct {
 	// Empty are the numbers of chunks that held nothing: fences, fillers and
 	// void ones. They are never deleted, and no data chunk is among them.
 	Empty []uint64
+	// LeftOut is how many bytes of records a merge left out; a segment that is read
+	// does not tell.
+	LeftOut uint64
 }
 
 // tail is the end of a segment, decoded.

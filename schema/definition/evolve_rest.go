@@ -1,6 +1,7 @@
 package definition
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -115,6 +116,7 @@ func (e *evolver) options(cur, next schema.Options) {
 	was, now := optionsDefOf(cur), optionsDefOf(next)
 	for _, o := range []struct{ name, was, now string }{
 		{"log_retention", was.LogRetention, now.LogRetention},
+		{"log_retention_bytes", cmp.Or(was.LogRetentionBytes, "none"), cmp.Or(now.LogRetentionBytes, "none")},
 		{"lake", string(was.Lake), string(now.Lake)},
 		{"lake_freshness", was.LakeFreshness, now.LakeFreshness},
 		{"lake_format", fmt.Sprint(was.LakeFormat), fmt.Sprint(now.LakeFormat)},

@@ -12,11 +12,12 @@ import (
 // OptionsDef are a collection's options as a file states them; what is zero
 // has its default.
 type OptionsDef struct {
-	LogRetention  string          `json:"log_retention,omitempty"`  // a duration, or "forever"; default 7d
-	Lake          schema.LakeMode `json:"lake,omitempty"`           // auto, pinned, off; default auto
-	LakeFreshness string          `json:"lake_freshness,omitempty"` // a duration; default 5m
-	LakeFormat    int             `json:"lake_format,omitempty"`    // 2, 3; default 2
-	BeforeImages  bool            `json:"before_images"`            // default false
+	LogRetention      string          `json:"log_retention,omitempty"`       // a duration, or "forever"; default 7d
+	LogRetentionBytes string          `json:"log_retention_bytes,omitempty"` // a size such as 10GiB; default none
+	Lake              schema.LakeMode `json:"lake,omitempty"`                // auto, pinned, off; default auto
+	LakeFreshness     string          `json:"lake_freshness,omitempty"`      // a duration; default 5m
+	LakeFormat        int             `json:"lake_format,omitempty"`         // 2, 3; default 2
+	BeforeImages      bool            `json:"before_images"`                 // default false
 }
 
 // forever is the log_retention that keeps everything.
@@ -45,6 +46,13 @@ func (c *checker) options(def OptionsDef) schema.Options {
 			c.add(at+"/log_retention", path+"log_retention", quote(def.LogRetention), rule+", or forever")
 		}
 		o.LogRetention = d
+	}
+	if def.LogRetentionBytes != "" {
+		n, rule := parseBytes(def.LogRetentionBytes)
+		if rule != "" {
+			c.add(at+"/log_retention_bytes", path+"log_retention_bytes", quote(def.LogRetentionBytes), rule)
+		}
+		o.LogRetentionBytes = n
 	}
 	if def.LakeFreshness != "" {
 		d, rule := parseDuration(def.LakeFreshness, minFreshness, maxFreshness)
@@ -81,6 +89,9 @@ func optionsDefOf(o schema.Options) OptionsDef {
 		LakeFreshness: formatDuration(o.LakeFreshness),
 		LakeFormat:    o.LakeFormat,
 		BeforeImages:  o.BeforeImages,
+	}
+	if o.LogRetentionBytes > 0 {
+		def.LogRetentionBytes = formatBytes(o.LogRetentionBytes)
 	}
 	if o.LogRetention > 0 {
 		def.LogRetention = formatDuration(o.LogRetention)

@@ -300,6 +300,8 @@ func (p *parser) optionsDef(n *yaml.Node, at string, o OptionsDef) OptionsDef {
 		switch key {
 		case "log_retention":
 			o.LogRetention = p.duration(v, path)
+		case "log_retention_bytes":
+			o.LogRetentionBytes = p.duration(v, path)
 		case "lake":
 			o.Lake = schema.LakeMode(p.text(v, vat, path))
 		case "lake_freshness":
@@ -312,6 +314,6 @@ func (p *parser) optionsDef(n *yaml.Node, at string, o OptionsDef) OptionsDef {
 			return false
 		}
 		return true
-	}, "log_retention", "lake", "lake_freshness", "lake_format", "before_images")
+	}, "log_retention", "log_retention_bytes", "lake", "lake_freshness", "lake_format", "before_images")
 	return o
 }

@@ -41,7 +41,7 @@ func (d Definition) YAML() []byte {
 	}
 	b.WriteString("options:\n")
 	for _, line := range []struct{ key, value string }{
-		{"log_retention", o.LogRetention}, {"lake", string(o.Lake)}, {"lake_freshness", o.LakeFreshness},
+		{"log_retention", o.LogRetention}, {"log_retention_bytes", o.LogRetentionBytes}, {"lake", string(o.Lake)}, {"lake_freshness", o.LakeFreshness},
 	} {
 		if line.value != "" {
 			b.WriteString("  " + line.key + ": " + yamlString(line.value) + "\n")
