@@ -1,6 +1,7 @@
 package log_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/trinedb/trine/internal/blob/blobtest"
+	"github.com/trinedb/trine/internal/blob/hedge"
 	"github.com/trinedb/trine/log"
 )
 
@@ -46,62 +48,99 @@ var zoneCases = []struct {
 	}},
 }
 
+// timedZone notes how long each chunk took to be in a zone.
+type timedZone struct {
+	log.ChunkStore
+	mu   sync.Mutex
+	took map[string]time.Duration // by name; what failed is left out
+}
+
+func (z *timedZone) PutIfAbsent(ctx context.Context, name string, data []byte) error {
+	begin := time.Now()
+	err := z.ChunkStore.PutIfAbsent(ctx, name, data)
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if err == nil {
+		z.took[name] = time.Since(begin)
+	}
+	return err
+}
+
+// slowZone is a zone whose PUTs take as long as is drawn, or until they are given up.
+type slowZone struct {
+	hedge.Store
+	draw func() (time.Duration, error)
+}
+
+func (z *slowZone) PutIfAbsent(ctx context.Context, name string, data []byte) error {
+	d, err := z.draw()
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if err != nil {
+		return err
+	}
+	return z.Store.PutIfAbsent(ctx, name, data)
+}
+
+// slowZones makes the zones as slow as S3 Express is, each hedged or not, and the
+// third as ill as a case says.
+func slowZones(t testing.TB, h *three, o *log.Options, hedged bool, ill func(time.Duration) (time.Duration, error)) (zones []*timedZone) {
+	var mu sync.Mutex
+	r := rand.New(rand.NewPCG(1, 1))
+	for i, z := range h.zones {
+		slow := &slowZone{Store: z, draw: func() (time.Duration, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			d := expressLatency(r)
+			if i < 2 {
+				return d, nil
+			}
+			return ill(d)
+		}}
+		zone := &timedZone{ChunkStore: slow, took: map[string]time.Duration{}}
+		if hedged {
+			over, err := hedge.New(slow, hedge.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			zone.ChunkStore = over
+		}
+		o.Zones[i].Store = zone
+		zones = append(zones, zone)
+	}
+	h.heads.set(func(blobtest.Call, string) (error, error) { time.Sleep(50 * time.Millisecond); return nil, nil })
+	return zones
+}
+
 // measureZones appends n batches, one after the other, and gives how long they
 // took, and how long the second of the zones to have each took to have it.
-func measureZones(t testing.TB, n int, ill func(time.Duration) (time.Duration, error)) (acks, second []time.Duration) {
+func measureZones(t testing.TB, n int, hedged bool, ill func(time.Duration) (time.Duration, error)) (acks, second []time.Duration) {
 	h, x := newThree(), newFakeIndex(t)
 	o := h.options(x)
 	o.InFlight, o.HintEvery = 8, 64
+	zones := slowZones(t, h, &o, hedged, ill)
 	c, err := log.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var mu sync.Mutex
-	var took [3][]time.Duration
-	r, ended := rand.New(rand.NewPCG(1, 1)), make(chan struct{})
-	for i, z := range h.zones {
-		z.set(func(call blobtest.Call, _ string) (error, error) {
-			var err error
-			mu.Lock()
-			d := expressLatency(r)
-			if i == 2 {
-				d, err = ill(d)
-			}
-			if call == blobtest.PutIfAbsent {
-				if err != nil {
-					took[i] = append(took[i], time.Hour)
-				} else {
-					took[i] = append(took[i], d)
-				}
-			}
-			mu.Unlock()
-			select {
-			case <-time.After(d):
-			case <-ended:
-			}
-			return err, nil
-		})
-	}
-	h.heads.set(func(blobtest.Call, string) (error, error) { time.Sleep(50 * time.Millisecond); return nil, nil })
 	for i := range n {
 		begin := time.Now()
-		mustAppend(t, c, batch(group(16, fmt.Sprint(i))))
+		pos := mustAppend(t, c, batch(group(16, fmt.Sprint(i)))).Position
 		acks = append(acks, time.Since(begin))
 		c.Applied(x.apply(1))
-	}
-	mu.Lock()
-	for i := range n {
-		zones := []time.Duration{took[0][i], took[1][i], time.Hour}
-		if i < len(took[2]) {
-			zones[2] = took[2][i] // in a zone that is passed over it is another chunk's, and not the second
+		var took []time.Duration
+		for _, z := range zones {
+			z.mu.Lock()
+			if d, ok := z.took[name(pos.Chunk)]; ok {
+				took = append(took, d)
+			}
+			z.mu.Unlock()
 		}
-		slices.Sort(zones)
-		second = append(second, zones[1])
-	}
-	mu.Unlock()
-	close(ended)
-	for _, z := range h.zones {
-		z.set(nil)
+		slices.Sort(took)
+		second = append(second, took[1])
 	}
 	if err := c.Close(t.Context()); err != nil {
 		t.Fatal(err)
@@ -119,15 +158,17 @@ func quantile(d []time.Duration, p float64) time.Duration {
 // to that of the second zone to have each, whatever becomes of the third.
 func TestZoneTail(t *testing.T) {
 	const n = 2000
-	for _, c := range zoneCases {
-		synctest.Test(t, func(t *testing.T) {
-			acks, second := measureZones(t, n, c.ill)
-			t.Logf("%-16s ack p50 %v p99 %v, second zone p50 %v p99 %v", c.name,
-				quantile(acks, 0.5), quantile(acks, 0.99), quantile(second, 0.5), quantile(second, 0.99))
-			if over := quantile(acks, 0.99) - quantile(second, 0.99); over > 5*time.Millisecond {
-				t.Errorf("%s: p99 is %v above that of the second zone", c.name, over)
-			}
-		})
+	for _, hedged := range []bool{false, true} {
+		for _, c := range zoneCases {
+			synctest.Test(t, func(t *testing.T) {
+				acks, second := measureZones(t, n, hedged, c.ill)
+				t.Logf("%-16s hedged %t: ack p50 %v p99 %v, second zone p50 %v p99 %v", c.name, hedged,
+					quantile(acks, 0.5), quantile(acks, 0.99), quantile(second, 0.5), quantile(second, 0.99))
+				if over := quantile(acks, 0.99) - quantile(second, 0.99); over > 5*time.Millisecond {
+					t.Errorf("%s, hedged %t: p99 is %v above that of the second zone", c.name, hedged, over)
+				}
+			})
+		}
 	}
 }
 
@@ -136,7 +177,7 @@ func TestZoneTail(t *testing.T) {
 func BenchmarkZoneAck(b *testing.B) {
 	for b.Loop() {
 		for _, c := range zoneCases {
-			acks, second := measureZones(b, 300, c.ill)
+			acks, second := measureZones(b, 300, true, c.ill)
 			b.ReportMetric(float64(quantile(acks, 0.5))/float64(quantile(second, 0.5)), strings.ReplaceAll(c.name, " ", "-")+"-p50/second-zone")
 			b.ReportMetric(float64(quantile(acks, 0.99))/float64(quantile(second, 0.99)), strings.ReplaceAll(c.name, " ", "-")+"-p99/second-zone")
 		}
