@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	stdsync "sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,6 +22,37 @@ type metrics struct {
 	streams   *prometheus.GaugeVec
 	refused   *prometheus.CounterVec
 	cut       *prometheus.CounterVec
+
+	ended stdsync.Map // answered → *series: looking labels up costs more than counting
+}
+
+// answered is what requests are counted by. A client cannot add one: it says nothing
+// that is not of a few.
+type answered struct {
+	route, method string
+	status        int
+}
+
+// series are those of one kind.
+type series struct {
+	inFlight            prometheus.Gauge
+	requests            prometheus.Counter
+	firstByte, duration prometheus.Observer
+	rows, bytesSent     prometheus.Counter
+}
+
+func (m *metrics) series(k answered) *series {
+	if s, ok := m.ended.Load(k); ok {
+		return s.(*series)
+	}
+	s := &series{
+		inFlight:  m.inFlight.WithLabelValues(k.route),
+		requests:  m.requests.WithLabelValues(k.route, k.method, strconv.Itoa(k.status)),
+		firstByte: m.firstByte.WithLabelValues(k.route, k.method), duration: m.duration.WithLabelValues(k.route, k.method),
+		rows: m.rows.WithLabelValues(k.route), bytesSent: m.bytes.WithLabelValues(k.route),
+	}
+	m.ended.Store(k, s)
+	return s
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -56,20 +88,21 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 func (m *metrics) begin(route string) { m.inFlight.WithLabelValues(route).Inc() }
 
 func (m *metrics) end(route, method string, w *response, start, now time.Time) {
-	m.inFlight.WithLabelValues(route).Dec()
 	if !knownMethod(method) {
 		method = "other" // a client cannot add a time series
 	}
-	m.requests.WithLabelValues(route, method, strconv.Itoa(w.status)).Inc()
+	s := m.series(answered{route, method, w.status})
+	s.inFlight.Dec()
+	s.requests.Inc()
 	if w.status != 0 {
-		m.firstByte.WithLabelValues(route, method).Observe(w.first.Sub(start).Seconds())
+		s.firstByte.Observe(w.first.Sub(start).Seconds())
 	}
-	m.duration.WithLabelValues(route, method).Observe(now.Sub(start).Seconds())
+	s.duration.Observe(now.Sub(start).Seconds())
 	if w.stalled {
 		m.cut.WithLabelValues(route).Inc()
 	}
-	m.rows.WithLabelValues(route).Add(float64(w.rows))
-	m.bytes.WithLabelValues(route).Add(float64(w.bytes))
+	s.rows.Add(float64(w.rows))
+	s.bytesSent.Add(float64(w.bytes))
 }
 
 func knownMethod(m string) bool {

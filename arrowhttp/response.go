@@ -27,9 +27,11 @@ type response struct {
 	rows    int64
 }
 
-func newResponse(w http.ResponseWriter, stall time.Duration, now func() time.Time) *response {
+func newResponse(w http.ResponseWriter, r *http.Request, stall time.Duration, now func() time.Time) *response {
 	res := &response{ResponseWriter: w, rc: http.NewResponseController(w), stall: stall, now: now}
-	res.extend() // also for the "100 Continue" that net/http writes
+	if r.Header.Get("Expect") != "" {
+		res.extend() // for the "100 Continue" that net/http writes
+	}
 	return res
 }
 

@@ -84,12 +84,15 @@ func (rt *route) match(segments []string) ([]string, bool) {
 	if len(segments) < len(rt.segments) || len(segments) > len(rt.segments) && !rt.rest {
 		return nil, false
 	}
-	var params []string
 	for i, want := range rt.segments {
-		if strings.HasPrefix(want, "{") {
-			params = append(params, segments[i])
-		} else if segments[i] != want {
+		if want[:1] != "{" && segments[i] != want {
 			return nil, false
+		}
+	}
+	params := make([]string, 0, len(segments))
+	for i, want := range rt.segments {
+		if want[:1] == "{" {
+			params = append(params, segments[i])
 		}
 	}
 	return append(params, segments[len(rt.segments):]...), true

@@ -21,7 +21,7 @@ type rowReader struct {
 }
 
 func newRowReader(schemas Schemas, current *schema.Schema) *rowReader {
-	return &rowReader{schemas: schemas, schema: current, decoders: map[schema.SchemaID]*schema.RowDecoder{}}
+	return &rowReader{schemas: schemas, schema: current}
 }
 
 // decode reads a row; it is valid until the next, and while encoded is.
@@ -61,6 +61,9 @@ func (d *rowReader) append(ctx context.Context, dst []schema.Value, encoded []by
 				}
 			}
 			d.last = schema.NewRowDecoder(from, d.schema)
+			if d.decoders == nil {
+				d.decoders = map[schema.SchemaID]*schema.RowDecoder{}
+			}
 			d.decoders[id] = d.last
 		}
 		d.lastID = id

@@ -136,7 +136,7 @@ func (s *Server) enter() bool {
 // metrics, the log, and an answer whatever happens.
 func (s *Server) serveHTTP(rw http.ResponseWriter, r *http.Request) {
 	start := s.opts.Now()
-	w := newResponse(rw, s.opts.StallTimeout, s.opts.Now)
+	w := newResponse(rw, r, s.opts.StallTimeout, s.opts.Now)
 	path := r.URL.EscapedPath()
 	if !s.enter() {
 		w.Header().Set("Connection", "close")
@@ -157,10 +157,13 @@ func (s *Server) serveHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 	s.metrics.begin(label)
 	defer func() {
-		s.metrics.end(label, r.Method, w, start, s.opts.Now())
-		s.log.LogAttrs(ctx, slog.LevelDebug, "request",
-			slog.String("method", r.Method), slog.String("path", path), slog.Int("status", w.status),
-			slog.Int64("bytes", w.bytes), slog.Int64("rows", w.rows), slog.Duration("took", s.opts.Now().Sub(start)))
+		now := s.opts.Now()
+		s.metrics.end(label, r.Method, w, start, now)
+		if s.log.Enabled(ctx, slog.LevelDebug) {
+			s.log.LogAttrs(ctx, slog.LevelDebug, "request",
+				slog.String("method", r.Method), slog.String("path", path), slog.Int("status", w.status),
+				slog.Int64("bytes", w.bytes), slog.Int64("rows", w.rows), slog.Duration("took", now.Sub(start)))
+		}
 	}()
 	defer s.recover(w, r)
 
