@@ -174,9 +174,13 @@ func TestScanJoinsLakeAndTail(t *testing.T) {
 }
 
 func TestBackgroundFlush(t *testing.T) {
-	for _, tc := range []struct{ name, options string }{
-		{"by size", ""},
-		{"by age", `,"options":{"lake":"pinned","lake_freshness":"1s"}`},
+	for _, tc := range []struct {
+		name, options string
+		restart       bool // between the write and the flush
+	}{
+		{"by size", "", false},
+		{"by age", `,"options":{"lake":"pinned","lake_freshness":"1s"}`, false},
+		{"by age after a restart", `,"options":{"lake":"pinned","lake_freshness":"2s"}`, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			o := node.Options{Data: dataDir(t)}
@@ -186,6 +190,10 @@ func TestBackgroundFlush(t *testing.T) {
 			n := openNode(t, o)
 			c := makeCollection(t, n, fmt.Sprintf(eventsDef, tc.options))
 			write(t, n, c, "", `{"n":1}`, `{"n":2}`)
+			if tc.restart {
+				closeNode(t, n)
+				n = openNode(t, o)
+			}
 			deadline := time.Now().Add(30 * time.Second)
 			for {
 				s, err := n.Engine.Describe(context.Background(), c)
