@@ -37,7 +37,7 @@ type Cleaned struct {
 // files, so that one that was cut short is found and repeated; the floor is
 // raised before (floor.go says why).
 func (l *Lake) Clean(ctx context.Context, c *schema.Collection, pace func(ctx context.Context, requests int) error) (Cleaned, error) {
-	k := &cleaner{lake: l, path: tableOf(c), pace: pace, manifests: map[string]*manifest{}}
+	k := &cleaner{lake: l, path: tableOf(c), pace: pace, manifests: map[string]*manifest{}, shared: map[string][]string{}}
 	if k.pace == nil {
 		k.pace = func(ctx context.Context, _ int) error { return ctx.Err() }
 	}
@@ -52,6 +52,7 @@ type cleaner struct {
 	path      tablePath
 	pace      func(ctx context.Context, requests int) error
 	manifests map[string]*manifest // of the version at hand and the next, by URI
+	shared    map[string][]string  // by delete manifest of the next version: the files in it that vectors share
 	done      Cleaned
 }
 
@@ -171,6 +172,9 @@ func (k *cleaner) removeSnapshot(ctx context.Context, p, next *pastMeta) error {
 			stays[e.file.FilePath()] = true
 		}
 	}
+	if err := k.addShared(ctx, leaving, theirs, stays); err != nil {
+		return err
+	}
 	// All data files before the first manifest: a manifest that is missing says
 	// that its files are.
 	for _, f := range leaving {
@@ -183,6 +187,7 @@ func (k *cleaner) removeSnapshot(ctx context.Context, p, next *pastMeta) error {
 			return err
 		}
 		delete(k.manifests, f.FilePath())
+		delete(k.shared, f.FilePath())
 	}
 	return k.deleteURI(ctx, p.list)
 }
@@ -200,6 +205,7 @@ func (k *cleaner) removeFiles(ctx context.Context, f iceberg.ManifestFile, stays
 		if err := k.deleteURI(ctx, e.file.FilePath()); err != nil {
 			return err
 		}
+		stays[e.file.FilePath()] = true // others in it need not remove it again
 		k.done.Files++
 		k.done.Bytes += e.file.FileSizeBytes()
 	}

@@ -100,10 +100,12 @@ func expire(t testing.TB, l *lakehouse.Lake, c *schema.Collection) *lakehouse.Sn
 
 // What an engine was told within the grace stays readable, and what nobody was
 // told within it goes.
-func TestCleanRespectsTheGrace(t *testing.T) {
+func TestCleanRespectsTheGrace(t *testing.T) { eachFormat(t, testCleanRespectsTheGrace) }
+
+func testCleanRespectsTheGrace(t *testing.T, format int) {
 	k := newClock()
 	f := newFixture(t, graces(k))
-	tbl := newTable(f, collection(simple()))
+	tbl := newTable(f, inFormat(format, simple()))
 	type told struct {
 		at   time.Time
 		snap *lakehouse.Snapshot
@@ -151,10 +153,12 @@ func TestCleanRespectsTheGrace(t *testing.T) {
 }
 
 // A pinned snapshot keeps its files and those of all that come after it.
-func TestCleanRespectsPins(t *testing.T) {
+func TestCleanRespectsPins(t *testing.T) { eachFormat(t, testCleanRespectsPins) }
+
+func testCleanRespectsPins(t *testing.T, format int) {
 	k := newClock()
 	f := newFixture(t, graces(k))
-	tbl := newTable(f, collection(simple()))
+	tbl := newTable(f, inFormat(format, simple()))
 	tbl.churn(3, k, time.Hour)
 	old := tbl.snap
 	unpin := old.Pin()
@@ -231,10 +235,12 @@ func TestFloor(t *testing.T) {
 
 // TestCleanFaultAtEachCall ends an expiry at each of its calls, as a crash would;
 // the table must stay whole, and the next expiry finish the work.
-func TestCleanFaultAtEachCall(t *testing.T) {
+func TestCleanFaultAtEachCall(t *testing.T) { eachFormat(t, testCleanFaultAtEachCall) }
+
+func testCleanFaultAtEachCall(t *testing.T, format int) {
 	for _, landed := range []bool{false, true} {
 		calls := 0
-		for k := 0; cleanFaultAt(t, k, landed); k++ {
+		for k := 0; cleanFaultAt(t, format, k, landed); k++ {
 			calls++
 		}
 		if calls < 40 {
@@ -243,11 +249,11 @@ func TestCleanFaultAtEachCall(t *testing.T) {
 	}
 }
 
-func cleanFaultAt(t *testing.T, at int, landed bool) (reached bool) {
+func cleanFaultAt(t *testing.T, format, at int, landed bool) (reached bool) {
 	t.Helper()
 	k := newClock()
 	f := newFixture(t, graces(k))
-	tbl := newTable(f, collection(simple()))
+	tbl := newTable(f, inFormat(format, simple()))
 	tbl.commit(simpleRows(100, 30), nil)
 	tbl.churn(6, k, time.Minute)
 	k.pass(12 * time.Hour)
@@ -295,10 +301,12 @@ func cleanFaultAt(t *testing.T, at int, landed bool) (reached bool) {
 }
 
 // Orphans go when they are old, and nothing that a version names does.
-func TestRemoveOrphans(t *testing.T) {
+func TestRemoveOrphans(t *testing.T) { eachFormat(t, testRemoveOrphans) }
+
+func testRemoveOrphans(t *testing.T, format int) {
 	k := newClock()
 	f := newFixture(t, graces(k))
-	tbl := newTable(f, collection(simple()))
+	tbl := newTable(f, inFormat(format, simple()))
 	tbl.churn(5, k, time.Minute)
 	tbl.commit(simpleRows(50, 10), map[uint32][]uint32{4: {1}})
 	dead := errors.New("dead")
@@ -365,10 +373,12 @@ func TestSlowCommitIsRefused(t *testing.T) {
 }
 
 // However commits and rewrites go, a table has few manifests for its files.
-func TestFewManifests(t *testing.T) {
+func TestFewManifests(t *testing.T) { eachFormat(t, testFewManifests) }
+
+func testFewManifests(t *testing.T, format int) {
 	r := seeded(t)
 	f := newFixture(t)
-	tbl := newTable(f, collection(simple()))
+	tbl := newTable(f, inFormat(format, simple()))
 	most := 0
 	for i := range 600 {
 		deletes := map[uint32][]uint32{}

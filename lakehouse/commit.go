@@ -21,6 +21,8 @@ type Row struct {
 	Values     []schema.Value
 	Seq        schema.Seq
 	TimeMicros int64
+
+	lineage lineage // of a row that moves
 }
 
 // Commit is the change from one version of a table to the next.
@@ -73,7 +75,7 @@ func (l *Lake) commit(ctx context.Context, commit Commit) (*Snapshot, []Written,
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := t.writeDeletes(ctx, commit.Deletes); err != nil {
+	if err := t.deleteAll(ctx, commit.Deletes); err != nil {
 		return nil, nil, err
 	}
 	next, err := t.finishVersion(ctx, commit.BeforePublish)
@@ -121,18 +123,19 @@ type commitTask struct {
 
 	added    []*entry          // data files
 	gone     map[uint32]bool   // data files that leave, with their delete files
+	worn     []fileDeletes     // data files that stay and lose rows
 	deletes  map[uint32]*entry // new delete files by data file
 	deletesN int64             // rows that this commit deletes
 
-	mu      sync.Mutex // also of gone, deletes and deletesN while they are filled
+	mu      sync.Mutex // also of gone, worn and deletesN while they are filled
 	objects []string   // written so far, removed when the commit surely failed
 	keep    bool       // the commit happened, or may have
 }
 
 func (l *Lake) begin(ctx context.Context, commit Commit) (*commitTask, error) {
 	c, base := commit.Collection, commit.Base
-	if c.Options.LakeFormat > 2 {
-		return nil, fmt.Errorf("lake_format %d: tables are written in Iceberg format version 2: %w", c.Options.LakeFormat, schema.ErrUnsupported)
+	if err := checkFormat(c); err != nil {
+		return nil, err
 	}
 	t := l.newTask(c, base)
 	t.time = commit.Since
@@ -208,7 +211,7 @@ func (t *commitTask) writeRows(ctx context.Context, rows iter.Seq2[Row, error]) 
 	if rows == nil {
 		return nil, nil
 	}
-	w, err := newDataWriter(t.lake, t.path, t.collection.Schema, t.progress.nextFile)
+	w, err := newDataWriter(t.lake, t.path, t.collection.Schema, t.progress.nextFile, false)
 	if err != nil {
 		return nil, err
 	}
@@ -250,7 +253,7 @@ func (t *commitTask) manifests(s *iceberg.Schema, snapshot, seq int64, put func(
 	all := append(keep, keepDeletes...)
 	for i, edit := range append(edits, deleteEdits...) {
 		name := t.path.manifest(t.id, i)
-		file, data, err := edit.encode(t.lake.uri(name), s, snapshot, seq)
+		file, data, err := edit.encode(t.lake.uri(name), t.format(), s, snapshot, seq)
 		if err != nil {
 			return nil, err
 		}

@@ -119,10 +119,12 @@ func TestHintIsOnlyAHint(t *testing.T) {
 
 // TestFaultAtEachCall fails each write of a commit in turn, with and without
 // the effect, and looks at what came of it.
-func TestFaultAtEachCall(t *testing.T) {
+func TestFaultAtEachCall(t *testing.T) { eachFormat(t, testFaultAtEachCall) }
+
+func testFaultAtEachCall(t *testing.T, format int) {
 	for _, landed := range []bool{false, true} {
 		for k := 0; ; k++ {
-			if !faultAt(t, k, landed) {
+			if !faultAt(t, format, k, landed) {
 				if k < 5 {
 					t.Fatalf("only %d writes in a commit", k)
 				}
@@ -132,11 +134,11 @@ func TestFaultAtEachCall(t *testing.T) {
 	}
 }
 
-func faultAt(t *testing.T, k int, landed bool) (reached bool) {
+func faultAt(t *testing.T, format, k int, landed bool) (reached bool) {
 	t.Helper()
 	ctx := context.Background()
 	f := newFixture(t)
-	tbl := newTable(f, collection(simple()))
+	tbl := newTable(f, inFormat(format, simple()))
 	tbl.commit(simpleRows(0, 100), nil)
 	tbl.commit(nil, map[uint32][]uint32{0: {1}})
 	var calls atomic.Int32

@@ -1,6 +1,7 @@
 package lakehouse
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -11,15 +12,14 @@ import (
 	"github.com/trinedb/trine/schema"
 )
 
-// deleteWriters is how many delete files are written at once: each waits for
-// the disk, and one flush may touch many data files.
-const deleteWriters = 8
+// deleteReaders is how many delete files are read at once: a commit whose base was
+// read back from the store needs those of all data files that it touches.
+const deleteReaders = 8
 
-// writeDeletes makes, for each data file that loses rows, a delete file with
-// all its deletes, or lets the file go when nothing is left of it.
-func (t *commitTask) writeDeletes(ctx context.Context, deletes map[uint32][]uint32) error {
+// deleteAll notes and writes the deletes of a commit.
+func (t *commitTask) deleteAll(ctx context.Context, deletes map[uint32][]uint32) error {
 	group, gctx := errgroup.WithContext(ctx)
-	group.SetLimit(deleteWriters)
+	group.SetLimit(deleteReaders)
 	for _, ordinal := range slices.Sorted(maps.Keys(deletes)) {
 		if len(deletes[ordinal]) == 0 {
 			continue
@@ -34,10 +34,14 @@ func (t *commitTask) writeDeletes(ctx context.Context, deletes map[uint32][]uint
 		}
 		group.Go(func() error { return t.deleteRows(gctx, file, deletes[ordinal]) })
 	}
-	return group.Wait()
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return t.writeDeletes(ctx)
 }
 
-// deleteRows is writeDeletes for one data file.
+// deleteRows notes that rows of a data file are gone, beside those that were
+// before. The file itself goes when nothing is left of it.
 func (t *commitTask) deleteRows(ctx context.Context, file *tableFile, rows []uint32) error {
 	ordinal := file.data.ordinal
 	old, err := t.lake.deletedRows(ctx, file.deletes)
@@ -48,23 +52,31 @@ func (t *commitTask) deleteRows(ctx context.Context, file *tableFile, rows []uin
 	if last := int64(all[len(all)-1]); last >= file.rows() {
 		return fmt.Errorf("delete row %d of data file %d, which has %d rows: %w", last, ordinal, file.rows(), schema.ErrInvalid)
 	}
-	var e *entry
-	if n := int64(len(all)); n > int64(len(old)) && n < file.rows() {
-		if e, err = t.lake.writeDeletes(ctx, t.path, file.data, all); err != nil {
-			return err
-		}
-		if name, err := t.lake.name(e.file.FilePath()); err == nil {
-			t.wrote(name)
-		}
-	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.deletesN += int64(len(all) - len(old))
-	if e != nil {
-		t.deletes[ordinal] = e
-	}
-	if int64(len(all)) == file.rows() {
+	switch {
+	case int64(len(all)) == file.rows():
 		t.gone[ordinal] = true
+	case len(all) > len(old):
+		t.worn = append(t.worn, fileDeletes{file.data, all})
+	}
+	return nil
+}
+
+// writeDeletes writes what deleteRows noted: of each data file all its deletes,
+// which supersede the ones that the base has.
+func (t *commitTask) writeDeletes(ctx context.Context) error {
+	if len(t.worn) == 0 {
+		return nil
+	}
+	slices.SortFunc(t.worn, func(a, b fileDeletes) int { return cmp.Compare(a.data.ordinal, b.data.ordinal) })
+	entries, err := t.lake.deletesIn(t.format()).write(ctx, t.path, t.worn, t.wrote)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		t.deletes[e.ordinal] = e
 	}
 	return nil
 }

@@ -34,7 +34,7 @@ func useDictionary(s *schema.Schema) func(schema.Field) bool {
 		case schema.KindDecimal:
 			return f.Type.Precision <= maxInt64Precision
 		}
-		if f.ID == schema.SeqColumnID {
+		if f.ID == schema.SeqColumnID || f.ID == lineageFields[0].ID {
 			return false
 		}
 		return len(s.Key) != 1 || s.Fields[s.Key[0]].ID != f.ID
@@ -71,8 +71,13 @@ type openFile struct {
 	lastKey []byte
 }
 
-func newDataWriter(l *Lake, table tablePath, s *schema.Schema, next uint32) (*dataWriter, error) {
+// newDataWriter writes files from the ordinal next on. With lineage their rows are
+// not new, and bear theirs.
+func newDataWriter(l *Lake, table tablePath, s *schema.Schema, next uint32, lineage bool) (*dataWriter, error) {
 	fields := tableFields(s)
+	if lineage {
+		fields = append(fields, lineageFields...)
+	}
 	layout, err := parquetSchema(fields, useDictionary(s))
 	if err != nil {
 		return nil, err
@@ -152,7 +157,7 @@ func (w *dataWriter) open(ctx context.Context) error {
 		parquet.DataPageStatistics(false), // the column and page indexes have them
 		parquet.CreatedBy("trine", "1", ""),
 	}
-	shred := newShredder(w.fields)
+	shred := newShredder(w.fields, len(w.schema.Fields))
 	for i, path := range w.layout.Columns() {
 		if shred.columns[i].wide {
 			options = append(options, parquet.SkipPageBounds(path...))

@@ -1,6 +1,6 @@
 // Package lakehouse keeps collections as Iceberg tables on an object store:
-// Parquet data files, position-delete files, and the metadata that makes a
-// version of the table out of them. docs/format/lake.md specifies the bytes.
+// Parquet data files, position-delete files or deletion vectors, and the metadata
+// that makes a version of the table out of them. docs/format/lake.md specifies the bytes.
 //
 // A commit is one object written create-if-absent, v<N>.metadata.json: of any
 // number of committers exactly one wins version N. Everything that the object
@@ -24,5 +24,5 @@
 //
 // Caveats: one committer per table is assumed for progress, not for safety; old
 // files live on for a time after they have left the table, as engines may read
-// them; format version 3 is refused.
+// them; a table's format version never falls.
 package lakehouse

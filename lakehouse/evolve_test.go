@@ -79,13 +79,15 @@ func rowsWithID(r *rand.Rand, s *schema.Schema, from, n int) [][]schema.Value {
 	return rows
 }
 
-func TestEvolution(t *testing.T) {
+func TestEvolution(t *testing.T) { eachFormat(t, testEvolution) }
+
+func testEvolution(t *testing.T, format int) {
 	r := seeded(t)
 	f := newDirFixture(t)
 	all := versions()
-	tbl := newTable(f, collection(all[0]))
+	tbl := newTable(f, inFormat(format, all[0]))
 	for i, s := range all {
-		tbl.c = collection(s)
+		tbl.c = inFormat(format, s)
 		if i > 0 {
 			tbl.check(tbl.snap) // by the new schema, before anything was written by it
 		}
@@ -122,12 +124,14 @@ func must[T any](v T, err error) T {
 
 // TestAgainstModel runs random commits, restarts and evolutions and compares
 // with a map after each.
-func TestAgainstModel(t *testing.T) {
+func TestAgainstModel(t *testing.T) { eachFormat(t, testAgainstModel) }
+
+func testAgainstModel(t *testing.T, format int) {
 	ctx := context.Background()
 	r := seeded(t)
 	f := newFixture(t, func(o *lakehouse.Options) { o.RowGroupRows, o.TargetFileBytes = 256, 48<<10 })
 	all := versions()
-	tbl := newTable(f, collection(all[0]))
+	tbl := newTable(f, inFormat(format, all[0]))
 	life, rows := 0, 0
 	for step := range 150 {
 		switch r.IntN(8) {
@@ -139,7 +143,7 @@ func TestAgainstModel(t *testing.T) {
 		case 1:
 			if life < len(all)-1 && step > 40*life {
 				life++
-				tbl.c = collection(all[life])
+				tbl.c = inFormat(format, all[life])
 			}
 		}
 		deletes := map[uint32][]uint32{}

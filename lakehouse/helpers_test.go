@@ -69,6 +69,21 @@ func collection(s *schema.Schema) *schema.Collection {
 	return &schema.Collection{Tenant: "acme", Name: "things", Instance: 77, Schema: s, Options: schema.DefaultOptions()}
 }
 
+// inFormat is a collection whose table is of that format version.
+func inFormat(format int, s *schema.Schema) *schema.Collection {
+	c := collection(s)
+	c.Options.LakeFormat = format
+	return c
+}
+
+// eachFormat runs a test with tables of each format version.
+func eachFormat(t *testing.T, test func(t *testing.T, format int)) {
+	t.Helper()
+	for _, format := range []int{2, 3} {
+		t.Run(fmt.Sprintf("format=%d", format), func(t *testing.T) { test(t, format) })
+	}
+}
+
 // table is what a test believes a table holds: every row ever written by its
 // place, and those that are gone.
 type table struct {

@@ -30,6 +30,7 @@ func bornAt(name string) (time.Time, bool) {
 		_, base, _ = strings.Cut(base[len("snap-"):], "-")
 	case strings.HasSuffix(base, ".parquet"): // <ordinal>-<uuid>[-deletes].parquet
 		_, base, _ = strings.Cut(base, "-")
+	case strings.HasSuffix(base, ".puffin"): // <uuid>-deletes.puffin
 	case !strings.HasSuffix(base, ".avro"): // <uuid>-m<n>.avro
 		return time.Time{}, false
 	}

@@ -19,9 +19,11 @@ func TestEveryTypeComesBack(t *testing.T) {
 	tbl.check(tbl.snap)
 }
 
-func TestDeletes(t *testing.T) {
+func TestDeletes(t *testing.T) { eachFormat(t, testDeletes) }
+
+func testDeletes(t *testing.T, format int) {
 	f := newFixture(t)
-	tbl := newTable(f, collection(simple()))
+	tbl := newTable(f, inFormat(format, simple()))
 	tbl.commit(simpleRows(0, 1000), nil)
 	tbl.commit(simpleRows(1000, 10), map[uint32][]uint32{0: {5, 3, 999}})
 	tbl.check(tbl.snap)
@@ -114,14 +116,16 @@ func TestProjection(t *testing.T) {
 	}
 }
 
-func TestReadKeys(t *testing.T) {
+func TestReadKeys(t *testing.T) { eachFormat(t, testReadKeys) }
+
+func testReadKeys(t *testing.T, format int) {
 	f := newFixture(t)
 	s := &schema.Schema{ID: 3, LastFieldID: 4, Key: []int{2, 0}, Fields: []schema.Field{
 		{ID: 1, Name: "a", Type: schema.Type{Kind: schema.KindDecimal, Precision: 25, Scale: 2}, Required: true},
 		{ID: 2, Name: "b", Type: schema.Type{Kind: schema.KindString}},
 		{ID: 3, Name: "c", Type: schema.Type{Kind: schema.KindUUID}, Required: true},
 	}}
-	tbl := newTable(f, collection(s))
+	tbl := newTable(f, inFormat(format, s))
 	rows := randomRows(seeded(t), s, 100)
 	for i := range rows {
 		rows[i][0], _ = schema.ParseText(s.Fields[0].Type, fmt.Sprintf("-%d.5", i))
@@ -145,10 +149,10 @@ func TestReadKeys(t *testing.T) {
 	}
 }
 
-func TestFormat3IsRefused(t *testing.T) {
+func TestFormat4IsRefused(t *testing.T) {
 	f := newFixture(t)
 	c := collection(simple())
-	c.Options.LakeFormat = 3
+	c.Options.LakeFormat = 4
 	_, _, err := f.lake.Commit(context.Background(), lakehouse.Commit{Collection: c})
 	wantKind(t, err, schema.ErrUnsupported)
 }

@@ -15,8 +15,9 @@ import (
 // adds one file rewrites at most, about 5 KB and a millisecond.
 const maxManifestEntries = 256
 
-// entry is a file of the table as its manifest has it: a data file, or the
-// position-delete file of one. It is immutable but for rows, which is a cache.
+// entry is a file of the table as its manifest has it: a data file, or the deletes
+// of one, in a file of their own or in one that they share. It is immutable but for
+// rows, which is a cache.
 type entry struct {
 	file     iceberg.DataFile
 	ordinal  uint32     // of the data file
@@ -24,7 +25,7 @@ type entry struct {
 	snapshot int64      // that added it
 	seq      int64      // data sequence number
 	fileSeq  int64
-	rows     atomic.Pointer[[]uint32] // of a delete file: the positions, once they were read
+	rows     atomic.Pointer[[]uint32] // of deletes: the positions, once they were read
 }
 
 // manifest is a manifest file with its live entries. It is immutable.
@@ -74,7 +75,7 @@ func parseManifest(f iceberg.ManifestFile, raw []byte) (_ *manifest, err error) 
 		if file.ContentType() == iceberg.EntryContentEqDeletes {
 			return nil, fmt.Errorf("manifest %s: equality deletes are not Trine's: %w", f.FilePath(), schema.ErrUnsupported)
 		}
-		ordinal, err := parseOrdinal(file.FilePath())
+		ordinal, err := ordinalOf(file)
 		if err != nil {
 			return nil, err
 		}
@@ -88,6 +89,18 @@ func parseManifest(f iceberg.ManifestFile, raw []byte) (_ *manifest, err error) 
 		m.entries = append(m.entries, x)
 	}
 	return m, nil
+}
+
+// ordinalOf is the ordinal of a data file, or of the one whose deletes a file holds.
+func ordinalOf(file iceberg.DataFile) (uint32, error) {
+	if file.FileFormat() != iceberg.PuffinFile {
+		return parseOrdinal(file.FilePath())
+	}
+	target := file.ReferencedDataFile()
+	if target == nil {
+		return 0, fmt.Errorf("deletion vector in %s: its manifest does not say of which data file: %w", file.FilePath(), schema.ErrCorrupt)
+	}
+	return parseOrdinal(*target)
 }
 
 func firstSeq(f iceberg.DataFile) schema.Seq {
@@ -107,9 +120,9 @@ type manifestEdit struct {
 }
 
 // encode writes the manifest for a commit, under the name it will have.
-func (e *manifestEdit) encode(uri string, s *iceberg.Schema, snapshot, seq int64) (iceberg.ManifestFile, []byte, error) {
+func (e *manifestEdit) encode(uri string, format int, s *iceberg.Schema, snapshot, seq int64) (iceberg.ManifestFile, []byte, error) {
 	var buf bytes.Buffer
-	w, err := iceberg.NewManifestWriter(2, &buf, *iceberg.UnpartitionedSpec, s, snapshot,
+	w, err := iceberg.NewManifestWriter(format, &buf, *iceberg.UnpartitionedSpec, s, snapshot,
 		iceberg.WithManifestWriterContent(e.content))
 	if err != nil {
 		return nil, nil, fmt.Errorf("encode manifest: %w", err)

@@ -31,6 +31,9 @@ func collectMetrics(meta *format.FileMetaData, columns []shredColumn) metrics {
 	for i := range columns {
 		c := &columns[i]
 		id, t := c.field.ID, c.field.Type
+		if isLineage(id) {
+			continue // no column of the table's schema
+		}
 		for g := range meta.RowGroups {
 			chunk := &meta.RowGroups[g].Columns[i].MetaData
 			m.sizes[id] += chunk.TotalCompressedSize

@@ -69,7 +69,11 @@ func (p tablePath) deleteFile(ordinal uint32, id uuid.UUID) string {
 	return fmt.Sprintf("%s/data/%08d-%s-deletes.parquet", p, ordinal, id)
 }
 
-// parseOrdinal reads the ordinal of a data or delete file from its URI.
+func (p tablePath) vectorFile(id uuid.UUID) string {
+	return fmt.Sprintf("%s/data/%s-deletes.puffin", p, id)
+}
+
+// parseOrdinal reads the ordinal of a data or position-delete file from its URI.
 func parseOrdinal(uri string) (uint32, error) {
 	name := uri[strings.LastIndexByte(uri, '/')+1:]
 	digits, _, ok := strings.Cut(name, "-")

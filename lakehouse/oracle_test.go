@@ -59,10 +59,12 @@ func sorted(rows []string) []string {
 	return rows
 }
 
-func TestIcebergScannerAgrees(t *testing.T) {
+func TestIcebergScannerAgrees(t *testing.T) { eachFormat(t, testIcebergScannerAgrees) }
+
+func testIcebergScannerAgrees(t *testing.T, format int) {
 	r := seeded(t)
 	f := newDirFixture(t, func(o *lakehouse.Options) { o.RowGroupRows = 512 })
-	tbl := newTable(f, collection(flat()))
+	tbl := newTable(f, inFormat(format, flat()))
 	for i := range 12 {
 		deletes := map[uint32][]uint32{}
 		for file := range tbl.rows {
@@ -80,7 +82,7 @@ func TestIcebergScannerAgrees(t *testing.T) {
 	if n := len(meta.Metadata().Snapshots()); n != lakehouse.DefaultSnapshotsKept {
 		t.Errorf("metadata names %d snapshots", n)
 	}
-	if err := metaSane(meta.Metadata()); err != "" {
+	if err := metaSane(meta.Metadata(), format); err != "" {
 		t.Error(err)
 	}
 	p := meta.Metadata().CurrentSnapshot().Summary.Properties
@@ -103,9 +105,9 @@ func TestIcebergScannerAgrees(t *testing.T) {
 	}
 }
 
-func metaSane(m iceberg_table.Metadata) string {
-	if m.Version() != 2 {
-		return "not format version 2"
+func metaSane(m iceberg_table.Metadata, format int) string {
+	if m.Version() != format {
+		return "not the format version wanted"
 	}
 	if ids := m.CurrentSchema().IdentifierFieldIDs; !slices.Equal(ids, []int{1}) {
 		return "identifier fields are not the key"
@@ -131,7 +133,9 @@ func flat() *schema.Schema {
 	return &s
 }
 
-func TestIcebergScannerReadsNested(t *testing.T) {
+func TestIcebergScannerReadsNested(t *testing.T) { eachFormat(t, testIcebergScannerReadsNested) }
+
+func testIcebergScannerReadsNested(t *testing.T, format int) {
 	r := seeded(t)
 	f := newDirFixture(t)
 	nested := *everything()
@@ -139,7 +143,7 @@ func TestIcebergScannerReadsNested(t *testing.T) {
 	nested.Fields = slices.DeleteFunc(nested.Fields, func(f schema.Field) bool {
 		return f.Type.Nested() && strings.Contains(f.Type.String(), "uuid")
 	})
-	tbl := newTable(f, collection(&nested))
+	tbl := newTable(f, inFormat(format, &nested))
 	tbl.commit(randomRows(r, tbl.c.Schema, 300), nil)
 	tbl.commit(randomRows(r, tbl.c.Schema, 100), map[uint32][]uint32{0: {1, 2, 3, 100, 200}})
 	want := sorted(tbl.want())

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/parquet-go/parquet-go"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/apache/iceberg-go"
 
@@ -37,10 +38,60 @@ var deleteLayout = func() *parquet.Schema {
 // come near it compressed, and a foreign file must not fill the memory.
 const maxDeleteFileBytes = 256 << 20
 
-// writeDeletes makes the position-delete file of a data file; rows are
-// ascending and distinct, and kept.
-func (l *Lake) writeDeletes(ctx context.Context, path tablePath, data *entry, rows []uint32) (*entry, error) {
-	name, target := path.deleteFile(data.ordinal, l.newID()), data.file.FilePath()
+// deleteWriters is how many delete files are written at once: each waits for
+// the disk, and one flush may touch many data files.
+const deleteWriters = 8
+
+// positionFiles keeps the deletes of each data file in a Parquet file of its own,
+// as format version 2 has it.
+type positionFiles struct{ lake *Lake }
+
+func (p positionFiles) write(ctx context.Context, path tablePath, files []fileDeletes, wrote func(name string)) ([]*entry, error) {
+	entries := make([]*entry, len(files))
+	group, gctx := errgroup.WithContext(ctx)
+	group.SetLimit(deleteWriters)
+	for i, f := range files {
+		group.Go(func() (err error) {
+			entries[i], err = p.writeFile(gctx, path, f, wrote)
+			return err
+		})
+	}
+	return entries, group.Wait()
+}
+
+func (p positionFiles) writeFile(ctx context.Context, path tablePath, f fileDeletes, wrote func(name string)) (*entry, error) {
+	name, target := path.deleteFile(f.data.ordinal, p.lake.newID()), f.data.file.FilePath()
+	raw, err := encodePositions(target, f.rows)
+	if err != nil {
+		return nil, fmt.Errorf("write %s: %w", name, err)
+	}
+	if err := p.lake.opts.Objects.PutIfAbsent(ctx, name, raw); err != nil {
+		return nil, fmt.Errorf("put %s: %w", name, storeError(err))
+	}
+	wrote(name)
+	builder, err := iceberg.NewDataFileBuilder(*iceberg.UnpartitionedSpec, iceberg.EntryContentPosDeletes,
+		p.lake.uri(name), iceberg.ParquetFile, nil, nil, nil, int64(len(f.rows)), int64(len(raw)))
+	if err != nil {
+		return nil, fmt.Errorf("describe %s: %w", name, err)
+	}
+	long := schema.Type{Kind: schema.KindLong}
+	n := int64(len(f.rows))
+	// The whole path as both bounds pairs the file with its data file.
+	file := builder.
+		ValueCounts(map[int]int64{deletePathID: n, deletePosID: n}).
+		NullValueCounts(map[int]int64{deletePathID: 0, deletePosID: 0}).
+		LowerBoundValues(map[int][]byte{
+			deletePathID: []byte(target), deletePosID: encodeBound(long, schema.Int(int64(f.rows[0])), false),
+		}).
+		UpperBoundValues(map[int][]byte{
+			deletePathID: []byte(target), deletePosID: encodeBound(long, schema.Int(int64(f.rows[n-1])), true),
+		}).
+		ReferencedDataFile(target).Build()
+	return newDeletes(file, f), nil
+}
+
+// encodePositions is the Parquet file of a data file's deletes.
+func encodePositions(target string, rows []uint32) ([]byte, error) {
 	var buf bytes.Buffer
 	out := parquet.NewGenericWriter[any](&buf, deleteLayout, parquet.Compression(codec), parquet.DataPageVersion(1),
 		parquet.CreatedBy("trine", "1", ""), parquet.ColumnIndexSizeLimit(func([]string) int { return len(target) }))
@@ -54,55 +105,24 @@ func (l *Lake) writeDeletes(ctx context.Context, path tablePath, data *entry, ro
 			positions = append(positions, parquet.Int64Value(int64(row)).Level(0, 0, 1))
 		}
 		if _, err := columns[0].WriteRowValues(paths); err != nil {
-			return nil, fmt.Errorf("write %s: %w", name, err)
+			return nil, err
 		}
 		if _, err := columns[1].WriteRowValues(positions); err != nil {
-			return nil, fmt.Errorf("write %s: %w", name, err)
+			return nil, err
 		}
 	}
 	if err := out.Close(); err != nil {
-		return nil, fmt.Errorf("write %s: %w", name, err)
+		return nil, err
 	}
-	if err := l.opts.Objects.PutIfAbsent(ctx, name, buf.Bytes()); err != nil {
-		return nil, fmt.Errorf("put %s: %w", name, storeError(err))
-	}
-	builder, err := iceberg.NewDataFileBuilder(*iceberg.UnpartitionedSpec, iceberg.EntryContentPosDeletes,
-		l.uri(name), iceberg.ParquetFile, nil, nil, nil, int64(len(rows)), int64(buf.Len()))
-	if err != nil {
-		return nil, fmt.Errorf("describe %s: %w", name, err)
-	}
-	long := schema.Type{Kind: schema.KindLong}
-	n := int64(len(rows))
-	// The whole path as both bounds pairs the file with its data file.
-	file := builder.
-		ValueCounts(map[int]int64{deletePathID: n, deletePosID: n}).
-		NullValueCounts(map[int]int64{deletePathID: 0, deletePosID: 0}).
-		LowerBoundValues(map[int][]byte{
-			deletePathID: []byte(target), deletePosID: encodeBound(long, schema.Int(int64(rows[0])), false),
-		}).
-		UpperBoundValues(map[int][]byte{
-			deletePathID: []byte(target), deletePosID: encodeBound(long, schema.Int(int64(rows[n-1])), true),
-		}).
-		ReferencedDataFile(target).Build()
-	e := &entry{file: file, ordinal: data.ordinal}
-	e.rows.Store(&rows)
-	return e, nil
+	return buf.Bytes(), nil
 }
 
-// deletedRows are the positions of a delete file, read at most once per
-// version in memory.
-func (l *Lake) deletedRows(ctx context.Context, e *entry) ([]uint32, error) {
-	if e == nil {
-		return nil, nil
+func (p positionFiles) read(ctx context.Context, file iceberg.DataFile) ([]uint32, error) {
+	uri := file.FilePath()
+	if file.FileSizeBytes() > maxDeleteFileBytes {
+		return nil, fmt.Errorf("read %s: %d bytes of deletes: %w", uri, file.FileSizeBytes(), schema.ErrTooLarge)
 	}
-	if rows := e.rows.Load(); rows != nil {
-		return *rows, nil
-	}
-	uri := e.file.FilePath()
-	if e.file.FileSizeBytes() > maxDeleteFileBytes {
-		return nil, fmt.Errorf("read %s: %d bytes of deletes: %w", uri, e.file.FileSizeBytes(), schema.ErrTooLarge)
-	}
-	raw, err := l.readURI(ctx, uri)
+	raw, err := p.lake.readURI(ctx, uri)
 	if err != nil {
 		return nil, err
 	}
@@ -110,10 +130,6 @@ func (l *Lake) deletedRows(ctx context.Context, e *entry) ([]uint32, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w: %w", uri, schema.ErrCorrupt, err)
 	}
-	if int64(len(rows)) != e.file.Count() {
-		return nil, fmt.Errorf("read %s: %d positions, its manifest says %d: %w", uri, len(rows), e.file.Count(), schema.ErrCorrupt)
-	}
-	e.rows.Store(&rows)
 	return rows, nil
 }
 
@@ -170,12 +186,4 @@ func readPositions(chunk parquet.ColumnChunk, rows []uint32, buf []parquet.Value
 			return nil, err
 		}
 	}
-}
-
-// union merges ascending distinct rows with others in any order.
-func union(old, more []uint32) []uint32 {
-	all := make([]uint32, 0, len(old)+len(more))
-	all = append(append(all, old...), more...)
-	slices.Sort(all)
-	return slices.Compact(all)
 }

@@ -31,6 +31,8 @@ type ReadOptions struct {
 	Hide      map[uint32][]uint32 // data file → rows to leave out beside the deleted ones, ascending
 	BatchRows int                 // most rows of a batch; default and bound MaxBatchRows
 	Allocator memory.Allocator    // of the batches; default memory.DefaultAllocator
+
+	lineage bool // also lineageFields, after all others: null where they are to be inherited
 }
 
 func (o *ReadOptions) validate() error {
@@ -63,7 +65,24 @@ func (o *ReadOptions) fields() []schema.Field {
 	if o.System {
 		fields = append(slices.Clone(fields), systemFields...)
 	}
+	if o.lineage {
+		fields = append(slices.Clone(fields), lineageFields...)
+	}
 	return fields
+}
+
+// target is the schema of the batches.
+func (o *ReadOptions) target() *arrow.Schema {
+	target := o.Schema.Arrow(o.Columns, o.System)
+	if !o.lineage {
+		return target
+	}
+	fields := slices.Clone(target.Fields())
+	for _, f := range lineageFields {
+		fields = append(fields, arrow.Field{Name: f.Name, Type: arrow.PrimitiveTypes.Int64, Nullable: true})
+	}
+	meta := target.Metadata()
+	return arrow.NewSchema(fields, &meta)
 }
 
 // Read yields the rows as record batches of the schema that
@@ -130,8 +149,7 @@ type decoded func(rows []uint32, batch arrow.RecordBatch) error
 
 // decode calls fn with each batch of live rows.
 func (s *Snapshot) decode(ctx context.Context, opts *ReadOptions, places bool, fn decoded) error {
-	target := opts.Schema.Arrow(opts.Columns, opts.System)
-	fields := opts.fields()
+	target, fields := opts.target(), opts.fields()
 	for i := range s.files {
 		f := &s.files[i]
 		if s.order != nil {

@@ -44,6 +44,10 @@ func (l *Lake) replace(ctx context.Context, r Replacement) (*Snapshot, error) {
 	if t.path != r.Rewrite.path || t.progress.nextRewrite != r.Rewrite.first {
 		return nil, fmt.Errorf("another rewrite came between: %w", schema.ErrConflict)
 	}
+	if was := r.Rewrite.base.FormatVersion(); was != r.Base.FormatVersion() {
+		// The rows would lose the ids that the conversion gave them.
+		return nil, fmt.Errorf("the table was converted from format version %d to %d meanwhile: %w", was, r.Base.FormatVersion(), schema.ErrConflict)
+	}
 	t.progress.nextRewrite = r.Rewrite.next
 	if err := t.checkFree(ctx); err != nil {
 		return nil, err
@@ -83,7 +87,7 @@ func (t *commitTask) exchange(ctx context.Context, r *Rewrite) error {
 		}
 		t.added = append(t.added, e)
 	}
-	return nil
+	return t.writeDeletes(ctx)
 }
 
 // missed are the rows of a rewritten file that the base no longer has: all of

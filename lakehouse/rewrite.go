@@ -69,7 +69,7 @@ func (r *Rewrite) write(ctx context.Context, opts RewriteOptions) error {
 		}
 		r.sources = append(r.sources, src)
 	}
-	w, err := newDataWriter(r.lake, r.path, opts.Collection.Schema, r.next)
+	w, err := newDataWriter(r.lake, r.path, opts.Collection.Schema, r.next, r.base.FormatVersion() >= vectorsVersion)
 	if err != nil {
 		return err
 	}

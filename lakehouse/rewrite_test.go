@@ -71,11 +71,13 @@ func (t *table) checkSet(snap *lakehouse.Snapshot) {
 
 // Rows of every type survive a rewrite with their seq and time, deletes that race
 // with it are brought in, and an engine that knows nothing of Trine agrees.
-func TestRewriteKeepsRows(t *testing.T) {
+func TestRewriteKeepsRows(t *testing.T) { eachFormat(t, testRewriteKeepsRows) }
+
+func testRewriteKeepsRows(t *testing.T, format int) {
 	r := seeded(t)
 	for _, s := range []*schema.Schema{flat(), everything()} {
 		f := newDirFixture(t, func(o *lakehouse.Options) { o.RowGroupRows = 128 })
-		tbl := newTable(f, collection(s))
+		tbl := newTable(f, inFormat(format, s))
 		for i := range 5 {
 			rows := randomRows(r, s, 50+r.IntN(300))
 			for k := range rows {
@@ -272,11 +274,13 @@ func TestPlanRewriteSettles(t *testing.T) {
 }
 
 // Append-only files are merged with their neighbours in seq order, and read in it.
-func TestRewriteOfAppendOnly(t *testing.T) {
+func TestRewriteOfAppendOnly(t *testing.T) { eachFormat(t, testRewriteOfAppendOnly) }
+
+func testRewriteOfAppendOnly(t *testing.T, format int) {
 	s := simple()
 	s.Key = nil
-	f := newFixture(t, func(o *lakehouse.Options) { o.TargetFileBytes, o.RowGroupRows = 20<<10, 128 })
-	tbl := newTable(f, collection(s))
+	f := newFixture(t, func(o *lakehouse.Options) { o.TargetFileBytes, o.RowGroupRows = 32<<10, 128 })
+	tbl := newTable(f, inFormat(format, s))
 	for i := range 60 {
 		tbl.commit(simpleRows(i*40, 40), nil)
 		for plan := tbl.snap.PlanRewrite(s); plan != nil; plan = tbl.snap.PlanRewrite(s) {

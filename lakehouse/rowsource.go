@@ -28,6 +28,8 @@ type rowSource struct {
 	stop   func()
 	reader *schema.ArrowRows
 	schema *schema.Schema
+	// lineage says that rows bear theirs to where they go.
+	lineage bool
 
 	batch arrow.RecordBatch // decoded
 	place []uint32          // of its rows, in the file
@@ -52,7 +54,7 @@ type fileBatch struct {
 
 // openSource begins to read the live rows of a file by a schema.
 func (s *Snapshot) openSource(ctx context.Context, f *tableFile, sch *schema.Schema) (*rowSource, error) {
-	opts := &ReadOptions{Schema: sch, System: true, BatchRows: sourceRows}
+	opts := &ReadOptions{Schema: sch, System: true, BatchRows: sourceRows, lineage: s.FormatVersion() >= vectorsVersion}
 	if err := opts.validate(); err != nil {
 		return nil, err
 	}
@@ -60,7 +62,7 @@ func (s *Snapshot) openSource(ctx context.Context, f *tableFile, sch *schema.Sch
 	if err != nil {
 		return nil, fmt.Errorf("read rows of %s: %w", f.data.file.FilePath(), err)
 	}
-	src := &rowSource{file: f, reader: reader, schema: sch, moved: make([]uint32, f.rows())}
+	src := &rowSource{file: f, reader: reader, schema: sch, lineage: opts.lineage, moved: make([]uint32, f.rows())}
 	for i := range src.moved {
 		src.moved[i] = gone
 	}
@@ -137,6 +139,10 @@ func (r *rowSource) load() error {
 	if !ok1 || !ok2 {
 		return fmt.Errorf("system columns are a %s and a %s: %w", part.Column(user).DataType(), part.Column(user+1).DataType(), schema.ErrCorrupt)
 	}
+	traced, err := r.traced(part, user+len(systemFields))
+	if err != nil {
+		return err
+	}
 	if need := user * sourceStep; cap(r.slab) < need {
 		r.slab = make([]schema.Value, 0, need)
 	}
@@ -148,9 +154,34 @@ func (r *rowSource) load() error {
 		r.slab = append(r.slab, values...)
 		r.rows = append(r.rows, Row{
 			Values: r.slab[from:len(r.slab):len(r.slab)], Seq: schema.Seq(seqs.Value(i)), TimeMicros: int64(times.Value(i)),
+			lineage: traced(i),
 		})
 		return nil
 	})
+}
+
+// traced gives the lineage of each row of a part of the batch, whose columns of it
+// begin at from.
+func (r *rowSource) traced(part arrow.RecordBatch, from int) (func(i int) lineage, error) {
+	if !r.lineage {
+		return func(int) lineage { return lineage{} }, nil
+	}
+	ids, ok1 := part.Column(from).(*array.Int64)
+	updates, ok2 := part.Column(from + 1).(*array.Int64)
+	if !ok1 || !ok2 {
+		return nil, fmt.Errorf("columns of row lineage are a %s and a %s: %w", part.Column(from).DataType(), part.Column(from+1).DataType(), schema.ErrCorrupt)
+	}
+	begin := r.taken - int(part.NumRows())
+	return func(i int) lineage {
+		var own lineage
+		if ids.IsValid(i) {
+			own.id = schema.Int(ids.Value(i))
+		}
+		if updates.IsValid(i) {
+			own.updated = schema.Int(updates.Value(i))
+		}
+		return own.or(r.file.data.inherited(r.place[begin+i]))
+	}, nil
 }
 
 // row is the row at hand, and its place in the file.

@@ -15,6 +15,7 @@ import (
 // bytes, as a row is only valid until the next one.
 type shredder struct {
 	fields  []*shredNode
+	user    int // of fields, how many are the schema's
 	columns []shredColumn
 	arena   []byte // bytes of the buffered values
 	rows    int
@@ -48,8 +49,10 @@ type shredNode struct {
 	last     int
 }
 
-func newShredder(fields []schema.Field) *shredder {
-	s := &shredder{}
+// newShredder is for a schema's fields, the system columns, and perhaps those of row
+// lineage.
+func newShredder(fields []schema.Field, user int) *shredder {
+	s := &shredder{user: user}
 	for _, f := range fields {
 		s.fields = append(s.fields, s.compile(f, 0))
 	}
@@ -88,20 +91,19 @@ func (s *shredder) compile(f schema.Field, rep int) *shredNode {
 
 // add buffers a row and reports whether it is time to flush.
 func (s *shredder) add(row Row) (full bool, err error) {
-	user := len(s.fields) - len(systemFields)
-	if len(row.Values) != user {
-		return false, fmt.Errorf("row of %d values for %d fields: %w", len(row.Values), user, schema.ErrInvalid)
+	if len(row.Values) != s.user {
+		return false, fmt.Errorf("row of %d values for %d fields: %w", len(row.Values), s.user, schema.ErrInvalid)
 	}
 	for i, v := range row.Values {
 		if err := s.value(s.fields[i], v, 0, 0); err != nil {
 			return false, err
 		}
 	}
-	if err := s.value(s.fields[user], schema.Int(int64(row.Seq)), 0, 0); err != nil {
-		return false, err
-	}
-	if err := s.value(s.fields[user+1], schema.Int(row.TimeMicros), 0, 0); err != nil {
-		return false, err
+	rest := [...]schema.Value{schema.Int(int64(row.Seq)), schema.Int(row.TimeMicros), row.lineage.id, row.lineage.updated}
+	for i, n := range s.fields[s.user:] {
+		if err := s.value(n, rest[i], 0, 0); err != nil {
+			return false, err
+		}
 	}
 	s.rows++
 	return s.rows >= shredRows || len(s.arena) >= shredBytes, nil

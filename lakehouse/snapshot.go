@@ -96,7 +96,7 @@ func (s *Snapshot) Bytes() int64 {
 	for i := range s.files {
 		n += s.files[i].data.file.FileSizeBytes()
 		if d := s.files[i].deletes; d != nil {
-			n += d.file.FileSizeBytes()
+			n += d.bytes()
 		}
 	}
 	return n
@@ -252,7 +252,7 @@ func (s *Snapshot) fill(ctx context.Context, snap *table.Snapshot) error {
 // index orders the entries of the manifests and pairs delete files with their
 // data files.
 func (s *Snapshot) index() error {
-	deletes := map[uint32]*entry{}
+	deletes := map[uint32]*entry{} // by ordinal of the data file
 	for _, m := range s.manifests {
 		for _, e := range m.entries {
 			if e.file.ContentType() == iceberg.EntryContentData {
@@ -273,8 +273,12 @@ func (s *Snapshot) index() error {
 		if i > 0 && s.files[i-1].data.ordinal == f.data.ordinal {
 			return fmt.Errorf("snapshot %d: two data files have ordinal %d: %w", s.id, f.data.ordinal, schema.ErrCorrupt)
 		}
-		f.deletes = deletes[f.data.ordinal]
-		delete(deletes, f.data.ordinal)
+		if f.deletes = deletes[f.data.ordinal]; f.deletes != nil {
+			if err := f.checkDeletes(); err != nil {
+				return fmt.Errorf("snapshot %d: %w", s.id, err)
+			}
+			delete(deletes, f.data.ordinal)
+		}
 	}
 	for ordinal := range deletes {
 		return fmt.Errorf("snapshot %d: deletes of data file %d, which the table lacks: %w", s.id, ordinal, schema.ErrCorrupt)

@@ -21,12 +21,18 @@ func (t *commitTask) operation() table.Operation {
 }
 
 // tally counts files and what is in them.
-type tally struct{ files, rows, bytes int64 }
+type tally struct {
+	files, rows, bytes int64
+	vectors            int64 // of files, those that are deletion vectors
+}
 
 func (n *tally) add(e *entry) {
 	n.files++
 	n.rows += e.file.Count()
-	n.bytes += e.file.FileSizeBytes()
+	n.bytes += e.bytes()
+	if e.file.FileFormat() == iceberg.PuffinFile {
+		n.vectors++
+	}
 }
 
 // tallies are a commit's counts of data files and of delete files.
@@ -76,13 +82,15 @@ func (t *commitTask) summary() iceberg.Properties {
 		"added-records":                 n.added.rows,
 		"added-files-size":              n.added.bytes + n.addedDel.bytes,
 		"added-delete-files":            n.addedDel.files,
-		"added-position-delete-files":   n.addedDel.files,
+		"added-position-delete-files":   n.addedDel.files - n.addedDel.vectors,
+		"added-dvs":                     n.addedDel.vectors,
 		"added-position-deletes":        n.addedDel.rows,
 		"deleted-data-files":            n.removed.files,
 		"deleted-records":               n.removed.rows,
 		"removed-files-size":            n.removed.bytes + n.removedDel.bytes,
 		"removed-delete-files":          n.removedDel.files,
-		"removed-position-delete-files": n.removedDel.files,
+		"removed-position-delete-files": n.removedDel.files - n.removedDel.vectors,
+		"removed-dvs":                   n.removedDel.vectors,
 		"removed-position-deletes":      n.removedDel.rows,
 	} {
 		if v > 0 {

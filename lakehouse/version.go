@@ -40,7 +40,8 @@ func (t *commitTask) writeVersion(ctx context.Context) (*Snapshot, error) {
 	put := func(name string, data []byte) {
 		group.Go(func() error { return t.put(gctx, name, data) })
 	}
-	list, err := t.encodeLists(next, current, parent, seq, put)
+	firstRow := builder.NextRowID()
+	list, addedRows, err := t.encodeLists(next, current, parent, seq, firstRow, put)
 	if perr := group.Wait(); err == nil {
 		err = perr
 	}
@@ -51,6 +52,9 @@ func (t *commitTask) writeVersion(ctx context.Context) (*Snapshot, error) {
 		SnapshotID: next.id, ParentSnapshotID: parent, SequenceNumber: seq, TimestampMs: next.time.UnixMilli(),
 		ManifestList: t.lake.uri(list), SchemaID: &current.ID,
 		Summary: &table.Summary{Operation: t.operation(), Properties: t.summary()},
+	}
+	if t.format() >= vectorsVersion {
+		snap.FirstRowID, snap.AddedRows = &firstRow, &addedRows
 	}
 	if err := t.finish(builder, snap); err != nil {
 		return nil, fmt.Errorf("build metadata: %w", err)
@@ -65,44 +69,34 @@ func (t *commitTask) writeVersion(ctx context.Context) (*Snapshot, error) {
 }
 
 // encodeLists makes the changed manifests and the manifest list, and returns
-// the latter's name.
-func (t *commitTask) encodeLists(next *Snapshot, s *iceberg.Schema, parent *int64, seq int64, put func(name string, data []byte)) (name string, err error) {
-	if next.manifests, err = t.manifests(s, next.id, seq, put); err != nil {
-		return "", err
+// the latter's name and how many row ids it gives out.
+func (t *commitTask) encodeLists(next *Snapshot, s *iceberg.Schema, parent *int64, seq, firstRow int64, put func(name string, data []byte)) (name string, rows int64, err error) {
+	manifests, err := t.manifests(s, next.id, seq, put)
+	if err != nil {
+		return "", 0, err
 	}
-	files := make([]iceberg.ManifestFile, len(next.manifests))
-	for i, m := range next.manifests {
+	files := make([]iceberg.ManifestFile, len(manifests))
+	for i, m := range manifests {
 		files[i] = m.file
 	}
-	var list bytes.Buffer
-	if err := iceberg.WriteManifestList(2, &list, next.id, parent, &seq, 0, files); err != nil {
-		return "", fmt.Errorf("encode manifest list: %w", err)
+	list, rows, err := manifestList(t.format(), next.id, parent, seq, firstRow, files)
+	if err != nil {
+		return "", 0, fmt.Errorf("encode manifest list: %w", err)
 	}
 	name = t.path.manifestList(next.id, t.id)
-	put(name, list.Bytes())
-	sealManifests(next, seq)
-	return name, nil
-}
-
-// sealManifests gives the manifests written by this commit the sequence number
-// that readers would have them inherit from the list: the next commit copies
-// them into its own list, where they no longer are new.
-func sealManifests(next *Snapshot, seq int64) {
-	for _, m := range next.manifests {
-		f := m.file
-		if f.SequenceNum() != -1 {
-			continue
-		}
-		minSeq := seq
-		for _, e := range m.entries {
-			minSeq = min(minSeq, e.seq)
-		}
-		m.file = iceberg.NewManifestFile(2, f.FilePath(), f.Length(), f.PartitionSpecID(), f.SnapshotID()).
-			SequenceNum(seq, minSeq).Content(f.ManifestContent()).
-			AddedFiles(f.AddedDataFiles()).ExistingFiles(f.ExistingDataFiles()).DeletedFiles(f.DeletedDataFiles()).
-			AddedRows(f.AddedRows()).ExistingRows(f.ExistingRows()).DeletedRows(f.DeletedRows()).
-			Partitions(f.Partitions()).Build()
+	put(name, list)
+	// What readers would have manifests and files inherit from the list, the next
+	// commit has to write down: it is taken from the list as they take it.
+	if files, err = iceberg.ReadManifestList(bytes.NewReader(list)); err != nil {
+		return "", 0, fmt.Errorf("read the manifest list back: %w", err)
 	}
+	next.manifests = make([]*manifest, len(files))
+	for i, f := range files {
+		if next.manifests[i], err = manifests[i].sealed(f); err != nil {
+			return "", 0, err
+		}
+	}
+	return name, rows, nil
 }
 
 // builder starts the version's metadata: that of the base, or a new table's,
@@ -119,14 +113,14 @@ func (t *commitTask) builder() (*table.MetadataBuilder, error) {
 	if t.base != nil {
 		b, err := table.MetadataBuilderFromBase(t.base.meta, t.base.MetadataLocation())
 		if err == nil {
-			err = b.SetProperties(t.committed())
+			err = errors.Join(b.SetFormatVersion(t.format()), b.SetProperties(t.committed()))
 		}
 		if err != nil || t.rewrites || b.CurrentSchema().Equals(s) {
 			return b, err
 		}
 		return b, errors.Join(b.AddSchema(s), b.SetCurrentSchemaID(-1))
 	}
-	b, err := table.NewMetadataBuilder(2)
+	b, err := table.NewMetadataBuilder(t.format())
 	if err != nil {
 		return nil, err
 	}
