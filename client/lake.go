@@ -12,6 +12,7 @@ type TableStatus struct {
 	Location       string     `json:"location"`
 	Snapshot       int64      `json:"snapshot"`
 	Version        int        `json:"version"`
+	FormatVersion  int        `json:"format_version"` // Iceberg's
 	Snapshots      int        `json:"snapshots"`
 	OldestSnapshot time.Time  `json:"oldest_snapshot"`
 	Files          int        `json:"files"`

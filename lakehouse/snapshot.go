@@ -54,6 +54,9 @@ type DataFile struct {
 	Rows    int64  // as written
 	Deleted int64  // of these, how many are gone
 	Bytes   int64
+	// DeletesURI is where engines find which ones, "" if none; in a table of format
+	// version 3 one object can have those of several files.
+	DeletesURI string
 }
 
 // ID is Iceberg's snapshot id.
@@ -76,6 +79,9 @@ func (s *Snapshot) Files() []DataFile {
 		files[i] = DataFile{
 			Ordinal: f.data.ordinal, URI: f.data.file.FilePath(),
 			Rows: f.rows(), Deleted: f.deleted(), Bytes: f.data.file.FileSizeBytes(),
+		}
+		if f.deletes != nil {
+			files[i].DeletesURI = f.deletes.file.FilePath()
 		}
 	}
 	return files

@@ -14,6 +14,7 @@ type TableStatus struct {
 	Location   string
 	SnapshotID int64
 	Version    int
+	Format     int       // Iceberg's format version
 	Snapshots  int       // that the version names
 	Oldest     time.Time // of these
 	Files      int       // data files
@@ -34,7 +35,7 @@ func (e *Engine) TableStatus(ctx context.Context, c *schema.Collection) (TableSt
 	}
 	named := snap.Named()
 	s := TableStatus{
-		Location: snap.Location(), SnapshotID: snap.ID(), Version: snap.Version(),
+		Location: snap.Location(), SnapshotID: snap.ID(), Version: snap.Version(), Format: snap.FormatVersion(),
 		Snapshots: len(named), Oldest: named[0].Time, Bytes: snap.Bytes(), Rows: snap.Rows(),
 		Rewrite: len(snap.PlanRewrite(c.Schema)), NextLook: e.upkeep.nextLook(c.Instance),
 	}

@@ -78,7 +78,7 @@ func printTableStatus(w io.Writer, s client.TableStatus) {
 		{"data files", fmt.Sprintf("%d, of %s to %s", s.Files, bytesText(s.SmallestFile), bytesText(s.LargestFile))},
 		{"size", bytesText(s.Bytes)},
 		{"snapshots", fmt.Sprintf("%d, the oldest of %s", s.Snapshots, s.OldestSnapshot.Format(time.RFC3339))},
-		{"current", fmt.Sprintf("snapshot %d, version %d", s.Snapshot, s.Version)},
+		{"current", fmt.Sprintf("snapshot %d, version %d, of Iceberg format %d", s.Snapshot, s.Version, s.FormatVersion)},
 		{"compact would rewrite", fmt.Sprintf("%d data files", s.Rewrite)},
 		{"upkeep looks", lookText(s.NextLook)},
 	})

@@ -19,7 +19,7 @@ func (u upkeeps) Status(ctx context.Context, c *schema.Collection) (arrowhttp.Ta
 		return arrowhttp.TableStatus{}, err
 	}
 	return arrowhttp.TableStatus{
-		Location: s.Location, Snapshot: s.SnapshotID, Version: s.Version,
+		Location: s.Location, Snapshot: s.SnapshotID, Version: s.Version, FormatVersion: s.Format,
 		Snapshots: s.Snapshots, OldestSnapshot: s.Oldest.UTC(),
 		Files: s.Files, Bytes: s.Bytes, SmallestFile: s.Smallest, LargestFile: s.Largest,
 		Rows: s.Rows, DeletedRows: s.Deleted, Rewrite: s.Rewrite, NextLook: timeOrNil(s.NextLook),

@@ -174,12 +174,3 @@ func (r *Registry) decide(s Sequenced, proposals []*proposal) ([]schema.Group, e
 		{Instance: schema.InstanceSchemas, Records: n.schemas},
 	}, nil
 }
-
-// offered refuses options that the stores do not serve yet, rather than
-// accepting a promise that nobody keeps.
-func offered(p definition.Plan) error {
-	if p.Options.LakeFormat > 2 {
-		return fmt.Errorf("option lake_format %d is %w yet; leave it out for 2", p.Options.LakeFormat, schema.ErrUnsupported)
-	}
-	return nil
-}

@@ -59,9 +59,6 @@ func (p *proposal) plans(row []byte, exists bool, schemas func(schema.SchemaID) 
 		p.outline = o
 		return nil
 	}
-	if err := offered(o.plan); err != nil {
-		return fmt.Errorf("apply %s: %w", p.def, err)
-	}
 	o.next = &schema.Collection{
 		Tenant: p.def.Tenant, Name: p.def.Collection, Schema: o.plan.Schema,
 		Indexes: o.plan.Indexes, LastIndexID: o.plan.LastIndexID, Options: o.plan.Options, Created: p.now,

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	stdsync "sync"
 	"testing"
 
@@ -179,18 +180,31 @@ func TestConcurrentApply(t *testing.T) {
 	}
 }
 
-func TestOptionsThatAreNotServed(t *testing.T) {
+// A table's format version rises with the definition, and never falls.
+func TestLakeFormatRises(t *testing.T) {
 	r := open(t, newMemStore())
-	for _, extra := range []string{
-		`"options":{"lake_format":3}`,
-	} {
+	apply := func(format string) (*schema.Collection, error) {
 		d, err := definition.ParseOne(fmt.Appendf(nil,
-			`{"tenant":"acme","collection":"a","key":["id"],"fields":[{"name":"id","type":"string","required":true}],%s}`, extra))
+			`{"tenant":"acme","collection":"a","key":["id"],"fields":[{"name":"id","type":"string","required":true}]%s}`, format))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := r.Apply(t.Context(), d, false); !errors.Is(err, schema.ErrUnsupported) {
-			t.Errorf("%s: %v", extra, err)
+		_, c, err := r.Apply(t.Context(), d, false)
+		return c, err
+	}
+	for _, step := range []struct {
+		options string
+		format  int // 0: refused
+	}{
+		{"", 2}, {`,"options":{"lake_format":3}`, 3}, {`,"options":{"lake_format":2}`, 0}, {"", 0}, {`,"options":{"lake_format":3}`, 3},
+	} {
+		c, err := apply(step.options)
+		if step.format == 0 {
+			if err == nil || !strings.Contains(err.Error(), "state lake_format: 3") {
+				t.Errorf("options %q: %v", step.options, err)
+			}
+		} else if err != nil || c.Options.LakeFormat != step.format {
+			t.Errorf("options %q: %+v %v", step.options, c, err)
 		}
 	}
 }

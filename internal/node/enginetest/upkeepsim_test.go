@@ -27,8 +27,8 @@ var (
 	firstSeed = flag.Uint64("seed", 0, "the first run's seed; 0: by the clock")
 )
 
-// upkeepSim writes, flushes, compacts, expires, scans and crashes a collection at
-// random, and compares every scan with a map. Writes of the lake's store fail at
+// upkeepSim writes, flushes, compacts, expires, converts, scans and crashes a
+// collection at random, and compares every scan with a map. Writes of the lake's store fail at
 // random, with or without their effect, and from then on all of them until the
 // crash; or whoever waits goes away.
 type upkeepSim struct {
@@ -224,6 +224,9 @@ func (s *upkeepSim) compact() {
 		s.setRace(func() {
 			s.counts["races"]++
 			s.write()
+			if s.random.IntN(6) == 0 {
+				s.convert()
+			}
 			if _, err := s.r.engine.Flush(s.t.Context(), s.c); err == nil && s.random.IntN(2) == 0 {
 				s.open = append(s.open, heldScan{s.scan(), s.want()})
 			}
@@ -231,11 +234,29 @@ func (s *upkeepSim) compact() {
 	}
 	defer s.setRace(nil)
 	s.lit("compact", func(ctx context.Context) error {
-		return s.r.engine.Compact(ctx, s.c, func(c sync.Compaction) error {
+		was := s.c.Options.LakeFormat
+		err := s.r.engine.Compact(ctx, s.c, func(c sync.Compaction) error {
 			s.counts["exchanges"]++
 			return nil
 		})
+		if errors.Is(err, schema.ErrConflict) && s.c.Options.LakeFormat != was {
+			s.counts["conversions under a compaction"]++
+			return nil // upkeep comes back to it
+		}
+		return err
 	})
+}
+
+// convert has the table be one of format version 3 from the next flush on.
+func (s *upkeepSim) convert() {
+	if s.c.Options.LakeFormat == 3 {
+		return
+	}
+	s.counts["conversions"]++
+	c := *s.c
+	c.Options.LakeFormat = 3
+	s.r.catalog.put(&c)
+	s.c = &c
 }
 
 // setRace sets what runs beside the next rewrite; the background may be in hook.
@@ -258,7 +279,7 @@ func (s *upkeepSim) expire() {
 }
 
 func (s *upkeepSim) step() {
-	switch s.random.IntN(13) {
+	switch s.random.IntN(14) {
 	case 0, 1, 2:
 		s.write()
 	case 3, 4, 5:
@@ -285,6 +306,10 @@ func (s *upkeepSim) step() {
 		s.clock.pass(time.Duration(s.random.IntN(150)) * time.Minute)
 	case 12:
 		s.compare("scan", s.scan(), s.want())
+	case 13:
+		if s.random.IntN(4) == 0 {
+			s.convert()
+		}
 	}
 }
 
@@ -319,6 +344,9 @@ func runUpkeepSim(t *testing.T, seed uint64, counts map[string]int) {
 		shape = events
 	}
 	s.c = s.r.catalog.define(16, shape)
+	if seed%4 == 1 {
+		s.convert() // before there is a table
+	}
 	for range 60 {
 		s.step()
 	}
@@ -353,12 +381,15 @@ func (s *upkeepSim) settle() {
 	}
 	snap, err := s.r.lake.Current(s.t.Context(), s.c)
 	must(err)
-	files := 0
+	files, deletes := len(snap.Files()), map[string]bool{}
 	for _, f := range snap.Files() {
-		files++
-		if f.Deleted > 0 {
-			files++
+		if f.DeletesURI != "" {
+			deletes[f.DeletesURI] = true
 		}
+	}
+	files += len(deletes)
+	if got := snap.FormatVersion(); got != s.c.Options.LakeFormat {
+		s.t.Fatalf("the table is of format version %d, want %d", got, s.c.Options.LakeFormat)
 	}
 	left := map[string]int{}
 	for name := range s.objects.List(s.t.Context(), "", "") {
@@ -381,7 +412,7 @@ func TestUpkeepSimulation(t *testing.T) {
 		runUpkeepSim(t, base+i, counts)
 	}
 	t.Logf("%d runs: %v", *seeds, counts)
-	for _, what := range []string{"exchanges", "races", "compact failed", "flush failed", "expire failed", "removed files"} {
+	for _, what := range []string{"exchanges", "races", "conversions", "conversions under a compaction", "compact failed", "flush failed", "expire failed", "removed files"} {
 		if counts[what] == 0 && *seeds >= 50 { // fewer may miss one
 			t.Errorf("no %s in %d runs", what, *seeds)
 		}
