@@ -53,7 +53,7 @@ func encodeVector(rows []uint32) ([]byte, error) {
 	return binary.BigEndian.AppendUint32(buf.Bytes(), sum), nil
 }
 
-// decodeVector gives the rows of a deletion vector that should hold n of them,
+// decodeVector gives the rows of a deletion vector that is said to hold n of them,
 // ascending and distinct. Nothing in raw is trusted: what it costs is bounded by its
 // length and by n.
 func decodeVector(raw []byte, n int64) (rows []uint32, err error) {
@@ -65,9 +65,17 @@ func decodeVector(raw []byte, n int64) (rows []uint32, err error) {
 	if n < 0 || n > maxVectorRows {
 		return nil, fmt.Errorf("%d rows, at most %d can be read", n, maxVectorRows)
 	}
-	if bitmap == nil {
-		return nil, nil
+	if bitmap != nil {
+		rows, err = bitmapRows(bitmap, n)
 	}
+	if err == nil && int64(len(rows)) != n {
+		err = fmt.Errorf("%d rows, the manifest says %d", len(rows), n)
+	}
+	return rows, err
+}
+
+// bitmapRows are the rows of a bitmap, at most n.
+func bitmapRows(bitmap []byte, n int64) (rows []uint32, err error) {
 	b := roaring.New()
 	used, err := b.FromBuffer(bitmap)
 	if err != nil {
