@@ -125,6 +125,9 @@ func lineageRun(t *testing.T, r *rand.Rand, run int) {
 			}
 			old := tbl.snap
 			moves := must(tbl.lake.Rewrite(t.Context(), old, lakehouse.RewriteOptions{Collection: tbl.c, Files: plan}))
+			if r.IntN(8) == 0 {
+				tbl.c = inFormat(3, s)
+			}
 			commit()
 			next, err := tbl.lake.Replace(t.Context(), lakehouse.Replacement{Collection: tbl.c, Base: tbl.snap, Rewrite: moves})
 			if tbl.snap.FormatVersion() != old.FormatVersion() {
@@ -157,6 +160,7 @@ func TestConversion(t *testing.T) {
 	}
 	tbl.commit(nil, map[uint32][]uint32{0: {1, 2}, 1: {3}})
 	before := tbl.snap
+	late := must(tbl.lake.Rewrite(t.Context(), before, lakehouse.RewriteOptions{Collection: tbl.c, Files: []uint32{0, 1}}))
 	if before.FormatCurrent(inFormat(3, simple())) || !before.FormatCurrent(tbl.c) {
 		t.Error("FormatCurrent of a table of version 2 is wrong")
 	}
@@ -168,6 +172,8 @@ func TestConversion(t *testing.T) {
 	if got, want := fmt.Sprint(tbl.snap.Files()), fmt.Sprint(before.Files()); got != want {
 		t.Errorf("a conversion changed files:\n%s\n%s", got, want)
 	}
+	_, err := tbl.lake.Replace(t.Context(), lakehouse.Replacement{Collection: tbl.c, Base: tbl.snap, Rewrite: late})
+	wantKind(t, err, schema.ErrConflict)
 	meta, rows := lineageOf(t, tbl.snap)
 	if len(rows) != 297 || meta.NextRowID() != 300 {
 		t.Errorf("%d rows have lineage, the next id is %d", len(rows), meta.NextRowID())
@@ -233,6 +239,38 @@ func TestSharedVectors(t *testing.T) {
 	}
 	if n := len(puffins(f)); n != files {
 		t.Errorf("%d Puffin files for %d vectors of as many commits", n, files)
+	}
+}
+
+// A Puffin file stays for vectors in a manifest that does not change, when those in
+// all manifests that do are superseded.
+func TestSharedVectorsOfManyManifests(t *testing.T) {
+	k := newClock()
+	f := newFixture(t, graces(k), func(o *lakehouse.Options) { o.TargetFileBytes = 1 })
+	tbl := newTable(f, inFormat(3, simple()))
+	const files, manifest = 600, 256 // vectors in a full manifest
+	tbl.commit(simpleRows(0, files*256), nil)
+	if n := len(tbl.snap.Files()); n != files {
+		t.Fatalf("%d data files, want %d", n, files)
+	}
+	all, others := map[uint32][]uint32{}, map[uint32][]uint32{}
+	for i := range uint32(files) {
+		all[i] = []uint32{0}
+		if i < manifest || i >= 2*manifest {
+			others[i] = []uint32{1}
+		}
+	}
+	tbl.commit(nil, all)
+	first := puffins(f)
+	tbl.commit(nil, others)
+	for range 3 {
+		k.pass(12 * 60 * 60e9)
+		expire(t, f.lake, tbl.c)
+		clean(t, f.lake, tbl.c)
+	}
+	tbl.check(mustCurrent(t, f, tbl.c))
+	if now := puffins(f); len(first) != 1 || len(now) != 2 || !slices.Contains(now, first[0]) {
+		t.Errorf("first there was %v, then %v", first, now)
 	}
 }
 
