@@ -60,7 +60,19 @@ func benchOptions(dir string) kvindex.Options {
 // keys and values of the same size.
 func filled(b *testing.B) (*kvindex.Index, *badger.DB) {
 	b.Helper()
-	dir := b.TempDir()
+	dir, rawDir := fillDirs(b)
+	x, err := kvindex.Open(benchOptions(dir))
+	must(b, err)
+	b.Cleanup(func() { closeIndex(b, x) })
+	raw := rawBadger(b, rawDir)
+	b.Cleanup(func() { _ = raw.Close() })
+	return x, raw
+}
+
+// fillDirs are the folders of an index and a Badger, with the same rows in tables.
+func fillDirs(b *testing.B) (dir, rawDir string) {
+	b.Helper()
+	dir, rawDir = b.TempDir(), b.TempDir()
 	x, err := kvindex.Open(benchOptions(dir))
 	must(b, err)
 	var next schema.Seq
@@ -69,19 +81,12 @@ func filled(b *testing.B) (*kvindex.Index, *badger.DB) {
 		must(b, x.Apply(context.Background(), c))
 	}
 	closeIndex(b, x)
-	x, err = kvindex.Open(benchOptions(dir))
-	must(b, err)
-	b.Cleanup(func() { closeIndex(b, x) })
-
-	raw := rawBadger(b, b.TempDir())
+	raw := rawBadger(b, rawDir)
 	for i := 0; i < benchRows; i += benchChunk {
 		must(b, rawCommit(raw, i, uint64(i/benchChunk)+1))
 	}
-	dir = raw.Opts().Dir
 	must(b, raw.Close())
-	raw = rawBadger(b, dir)
-	b.Cleanup(func() { _ = raw.Close() })
-	return x, raw
+	return dir, rawDir
 }
 
 func rawBadger(b *testing.B, dir string) *badger.DB {
