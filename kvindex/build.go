@@ -75,7 +75,7 @@ func (b *builder) run(ctx context.Context) {
 			return
 		case <-b.wake:
 		}
-		for _, ref := range b.x.queued(spaceBuild) {
+		for _, ref := range b.x.queuedWhole(spaceBuild) {
 			err := b.secondary(ctx, ref)
 			if ctx.Err() != nil || errors.Is(err, schema.ErrClosed) {
 				return
@@ -89,6 +89,14 @@ func (b *builder) run(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// queuedWhole is queued between commits. In the middle of one a key may be there
+// and what was committed with it not yet: a sweep would pass over entries.
+func (x *Index) queuedWhole(s space) []secondaryRef {
+	x.writing.Lock()
+	defer x.writing.Unlock()
+	return x.queued(s)
 }
 
 // queued are the indexes with a key in spaceBuild or spaceSweep.

@@ -165,11 +165,7 @@ func (x *Index) Versions(inst schema.Instance) (n int) {
 // AwaitBuilds waits until no secondary index is being built, or to be swept.
 func (x *Index) AwaitBuilds(t testing.TB) {
 	t.Helper()
-	queued := func() int {
-		x.writing.Lock() // not in the middle of a commit
-		defer x.writing.Unlock()
-		return len(x.queued(spaceBuild)) + len(x.queued(spaceSweep))
-	}
+	queued := func() int { return len(x.queuedWhole(spaceBuild)) + len(x.queuedWhole(spaceSweep)) }
 	for deadline := time.Now().Add(20 * time.Second); queued() > 0; {
 		if time.Now().After(deadline) {
 			t.Fatal("builds do not end")
@@ -219,4 +215,57 @@ func (x *Index) Content() map[string][]byte {
 		c.close()
 	}
 	return all
+}
+
+// piecemeal commits the place of an index in the sweep's queue before the rest of
+// its batch, and has the sweep look in between, as a reader of the newest may.
+type piecemeal struct {
+	engine
+	x       *Index
+	swept   chan struct{} // a sweep reads entries
+	patient time.Duration // waits so long for it
+}
+
+// CommitSweepsFirst tears batches that queue an index to be swept.
+func (x *Index) CommitSweepsFirst(patient time.Duration) {
+	x.writing.Lock()
+	defer x.writing.Unlock()
+	x.eng = &piecemeal{engine: x.eng, x: x, swept: make(chan struct{}, 1), patient: patient}
+}
+
+func (e *piecemeal) iterate(ts uint64, prefix []byte, reverse bool) cursor {
+	if prefix[0] == byte(spaceEntry) {
+		select {
+		case e.swept <- struct{}{}:
+		default:
+		}
+	}
+	return e.engine.iterate(ts, prefix, reverse)
+}
+
+func (e *piecemeal) commit(b *batch, ts uint64, done func(error)) {
+	first, rest := new(batch), new(batch)
+	for _, op := range b.ops {
+		if op.key[0] == byte(spaceSweep) && !op.del {
+			first.add(op)
+		} else {
+			rest.add(op)
+		}
+	}
+	if len(first.ops) == 0 {
+		e.engine.commit(b, ts, done)
+		return
+	}
+	e.engine.commit(first, ts, func(err error) {
+		if err != nil {
+			done(err)
+			return
+		}
+		e.x.reclaim.wakeUp()
+		select {
+		case <-e.swept:
+		case <-time.After(e.patient):
+		}
+		e.engine.commit(rest, ts, done)
+	})
 }

@@ -65,7 +65,7 @@ func (r *reclaimer) run(ctx context.Context) {
 				break
 			}
 		}
-		for _, ref := range r.x.queued(spaceSweep) {
+		for _, ref := range r.x.queuedWhole(spaceSweep) {
 			err := r.secondary(ctx, ref)
 			if ctx.Err() != nil {
 				return

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/trinedb/trine/kvindex"
 	"github.com/trinedb/trine/schema"
@@ -194,5 +195,33 @@ func TestSecondaryRangeIsOneState(t *testing.T) {
 		if n != rows {
 			t.Fatalf("round %d: %d rows, want %d", round, n, rows)
 		}
+	}
+}
+
+// TestSweepOfFailedIndex has a record make its index fail after another, of the same
+// transaction, got an entry in it. The sweep finds that entry, also if it looks while
+// the transaction is being committed.
+func TestSweepOfFailedIndex(t *testing.T) {
+	o := testOptions(t.TempDir())
+	o.Catalog = catalog{}
+	x, err := kvindex.Open(o)
+	must(t, err)
+	defer closeIndex(t, x)
+	x.CommitSweepsFirst(50 * time.Millisecond)
+	m := newMaker()
+	long := strings.Repeat("x", 5000)
+	must(t, x.Apply(t.Context(), m.chunkOf(map[schema.Instance][]schema.Record{
+		schema.InstanceCollections: {definition(townInst, definedIndex{ID: 1, Fields: []int{2}})},
+		townInst:                   {town{id: "a", city: &[]string{"Oslo"}[0]}.record(2), town{id: "b", city: &long}.record(2)},
+	})))
+	x.Build(nil)
+	x.AwaitBuilds(t)
+	if n := x.CountEntries(townInst); n != 0 {
+		t.Errorf("%d entries are left of an index that failed", n)
+	}
+	list, err := x.Secondaries(t.Context(), townInst)
+	must(t, err)
+	if len(list) != 1 || list[0].State != kvindex.SecondaryFailed {
+		t.Errorf("%+v", list)
 	}
 }

@@ -118,8 +118,12 @@ func (s *townsim) stage() {
 	}
 	s.after, s.then = maps.Clone(s.durable), s.indexes
 	records := map[schema.Instance][]schema.Record{}
+	definedFirst := s.rnd.IntN(2) == 0 // else after the rows, which are decided without
 	if s.rnd.IntN(6) == 0 {
 		s.redefine(records)
+	}
+	if definedFirst {
+		s.stageGroup(schema.InstanceCollections, records)
 	}
 	n := s.rnd.IntN(12)
 	if s.rnd.IntN(20) == 0 {
@@ -154,8 +158,18 @@ func (s *townsim) stage() {
 		delete(s.after, id)
 	}
 	records[townInst] = rs
+	s.stageGroup(townInst, records)
+	if !definedFirst {
+		s.stageGroup(schema.InstanceCollections, records)
+	}
 	s.staged = s.make.chunkOf(records)
-	s.x.Stage(s.staged.Position, s.staged.Groups)
+}
+
+// stageGroup stages the records of one collection in the next chunk.
+func (s *townsim) stageGroup(inst schema.Instance, records map[schema.Instance][]schema.Record) {
+	if len(records[inst]) > 0 {
+		s.x.Stage(s.make.pos.Next(), []schema.Group{{Instance: inst, FirstSeq: s.make.next[inst], Records: records[inst]}})
+	}
 }
 
 // decide drops what the index refuses until it refuses nothing, and holds each
@@ -213,11 +227,12 @@ func (s *townsim) decide(batch []town, gone []string) []town {
 }
 
 func (s *townsim) index(id schema.IndexID) definedIndex {
-	i := slices.IndexFunc(s.indexes, func(x definedIndex) bool { return x.ID == id })
+	all := append(slices.Clip(s.indexes), s.then...)
+	i := slices.IndexFunc(all, func(x definedIndex) bool { return x.ID == id })
 	if i < 0 {
-		s.t.Fatalf("no index %d among %+v", id, s.indexes)
+		s.t.Fatalf("no index %d among %+v", id, all)
 	}
-	return s.indexes[i]
+	return all[i]
 }
 
 func (s *townsim) named(name string) definedIndex {
