@@ -46,9 +46,20 @@ func (l *Lake) deletesOf(file iceberg.DataFile) deleteFormat {
 	return positionFiles{l}
 }
 
-// newDeletes is the entry of a delete file; its rows are kept.
-func newDeletes(file iceberg.DataFile, f fileDeletes) *entry {
-	e := &entry{file: file, ordinal: f.data.ordinal}
+// describe begins the description of a file that holds the deletes, which is of the
+// data file's partition.
+func (f fileDeletes) describe(uri string, format iceberg.FileFormat, size int) (*iceberg.DataFileBuilder, error) {
+	b, err := iceberg.NewDataFileBuilder(*iceberg.UnpartitionedSpec, iceberg.EntryContentPosDeletes, uri, format,
+		nil, nil, nil, int64(len(f.rows)), int64(size))
+	if err != nil {
+		return nil, fmt.Errorf("describe %s: %w", uri, err)
+	}
+	return b.ReferencedDataFile(f.data.file.FilePath()), nil
+}
+
+// entry is that of the deletes as described; their rows are kept.
+func (f fileDeletes) entry(b *iceberg.DataFileBuilder) *entry {
+	e := &entry{file: b.Build(), ordinal: f.data.ordinal}
 	e.rows.Store(&f.rows)
 	return e
 }

@@ -46,14 +46,11 @@ func (d deletionVectors) writeFile(ctx context.Context, path tablePath, files []
 	wrote(name)
 	entries := make([]*entry, len(blobs))
 	for i, b := range blobs {
-		builder, err := iceberg.NewDataFileBuilder(*iceberg.UnpartitionedSpec, iceberg.EntryContentPosDeletes,
-			d.lake.uri(name), iceberg.PuffinFile, nil, nil, nil, int64(len(files[i].rows)), int64(len(raw)))
+		builder, err := files[i].describe(d.lake.uri(name), iceberg.PuffinFile, len(raw))
 		if err != nil {
-			return nil, fmt.Errorf("describe %s: %w", name, err)
+			return nil, err
 		}
-		file := builder.ReferencedDataFile(files[i].data.file.FilePath()).
-			ContentOffset(b.Offset).ContentSizeInBytes(b.Length).Build()
-		entries[i] = newDeletes(file, files[i])
+		entries[i] = files[i].entry(builder.ContentOffset(b.Offset).ContentSizeInBytes(b.Length))
 	}
 	return entries, nil
 }
@@ -93,6 +90,40 @@ func encodePuffin(files []fileDeletes) (raw []byte, blobs []puffin.BlobMetadata,
 		return nil, nil, err
 	}
 	return buf.Bytes(), blobs, nil
+}
+
+// pairVectors finds the data files of deletion vectors that were read: unlike the name
+// of a position-delete file, that of a Puffin file does not tell.
+func (s *Snapshot) pairVectors() error {
+	var data map[string]*entry // by URI
+	for _, m := range s.manifests {
+		for _, e := range m.entries {
+			if !e.unpaired {
+				continue
+			}
+			if data == nil {
+				data = s.dataByURI()
+			}
+			target := e.file.ReferencedDataFile()
+			if target == nil || data[*target] == nil {
+				return fmt.Errorf("deletion vector in %s is of a data file that the table lacks: %w", e.file.FilePath(), schema.ErrCorrupt)
+			}
+			e.ordinal, e.unpaired = data[*target].ordinal, false
+		}
+	}
+	return nil
+}
+
+func (s *Snapshot) dataByURI() map[string]*entry {
+	data := map[string]*entry{}
+	for _, m := range s.manifests {
+		for _, e := range m.entries {
+			if e.file.ContentType() == iceberg.EntryContentData {
+				data[e.file.FilePath()] = e
+			}
+		}
+	}
+	return data
 }
 
 // read finds the vector by the manifest alone: a Puffin footer repeats what that

@@ -16,11 +16,12 @@ import (
 const maxManifestEntries = 256
 
 // entry is a file of the table as its manifest has it: a data file, or the deletes
-// of one, in a file of their own or in one that they share. It is immutable but for
-// rows, which is a cache.
+// of one, in a file of their own or in one that they share. It is immutable once a
+// snapshot has it, but for rows, which is a cache.
 type entry struct {
 	file     iceberg.DataFile
 	ordinal  uint32     // of the data file
+	unpaired bool       // a deletion vector whose data file was not looked for yet
 	firstSeq schema.Seq // of a data file: its lowest _seq, 0 if the bounds do not tell
 	snapshot int64      // that added it
 	seq      int64      // data sequence number
@@ -75,13 +76,14 @@ func parseManifest(f iceberg.ManifestFile, raw []byte) (_ *manifest, err error) 
 		if file.ContentType() == iceberg.EntryContentEqDeletes {
 			return nil, fmt.Errorf("manifest %s: equality deletes are not Trine's: %w", f.FilePath(), schema.ErrUnsupported)
 		}
-		ordinal, err := ordinalOf(file)
-		if err != nil {
-			return nil, err
-		}
 		x := &entry{
-			file: file, ordinal: ordinal, firstSeq: firstSeq(file),
+			file: file, firstSeq: firstSeq(file),
 			snapshot: e.SnapshotID(), seq: e.SequenceNum(), fileSeq: e.SequenceNum(),
+		}
+		if x.unpaired = file.FileFormat() == iceberg.PuffinFile; !x.unpaired {
+			if x.ordinal, err = parseOrdinal(file.FilePath()); err != nil {
+				return nil, err
+			}
 		}
 		if n := e.FileSequenceNum(); n != nil {
 			x.fileSeq = *n
@@ -89,18 +91,6 @@ func parseManifest(f iceberg.ManifestFile, raw []byte) (_ *manifest, err error) 
 		m.entries = append(m.entries, x)
 	}
 	return m, nil
-}
-
-// ordinalOf is the ordinal of a data file, or of the one whose deletes a file holds.
-func ordinalOf(file iceberg.DataFile) (uint32, error) {
-	if file.FileFormat() != iceberg.PuffinFile {
-		return parseOrdinal(file.FilePath())
-	}
-	target := file.ReferencedDataFile()
-	if target == nil {
-		return 0, fmt.Errorf("deletion vector in %s: its manifest does not say of which data file: %w", file.FilePath(), schema.ErrCorrupt)
-	}
-	return parseOrdinal(*target)
 }
 
 func firstSeq(f iceberg.DataFile) schema.Seq {

@@ -69,25 +69,22 @@ func (p positionFiles) writeFile(ctx context.Context, path tablePath, f fileDele
 		return nil, fmt.Errorf("put %s: %w", name, storeError(err))
 	}
 	wrote(name)
-	builder, err := iceberg.NewDataFileBuilder(*iceberg.UnpartitionedSpec, iceberg.EntryContentPosDeletes,
-		p.lake.uri(name), iceberg.ParquetFile, nil, nil, nil, int64(len(f.rows)), int64(len(raw)))
+	builder, err := f.describe(p.lake.uri(name), iceberg.ParquetFile, len(raw))
 	if err != nil {
-		return nil, fmt.Errorf("describe %s: %w", name, err)
+		return nil, err
 	}
 	long := schema.Type{Kind: schema.KindLong}
 	n := int64(len(f.rows))
 	// The whole path as both bounds pairs the file with its data file.
-	file := builder.
-		ValueCounts(map[int]int64{deletePathID: n, deletePosID: n}).
+	builder.ValueCounts(map[int]int64{deletePathID: n, deletePosID: n}).
 		NullValueCounts(map[int]int64{deletePathID: 0, deletePosID: 0}).
 		LowerBoundValues(map[int][]byte{
 			deletePathID: []byte(target), deletePosID: encodeBound(long, schema.Int(int64(f.rows[0])), false),
 		}).
 		UpperBoundValues(map[int][]byte{
 			deletePathID: []byte(target), deletePosID: encodeBound(long, schema.Int(int64(f.rows[n-1])), true),
-		}).
-		ReferencedDataFile(target).Build()
-	return newDeletes(file, f), nil
+		})
+	return f.entry(builder), nil
 }
 
 // encodePositions is the Parquet file of a data file's deletes.

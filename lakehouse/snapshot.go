@@ -258,6 +258,9 @@ func (s *Snapshot) fill(ctx context.Context, snap *table.Snapshot) error {
 // index orders the entries of the manifests and pairs delete files with their
 // data files.
 func (s *Snapshot) index() error {
+	if err := s.pairVectors(); err != nil {
+		return fmt.Errorf("snapshot %d: %w", s.id, err)
+	}
 	deletes := map[uint32]*entry{} // by ordinal of the data file
 	for _, m := range s.manifests {
 		for _, e := range m.entries {
