@@ -119,28 +119,33 @@ func TestHintIsOnlyAHint(t *testing.T) {
 
 // TestFaultAtEachCall fails each write of a commit in turn, with and without
 // the effect, and looks at what came of it.
-func TestFaultAtEachCall(t *testing.T) { eachFormat(t, testFaultAtEachCall) }
-
-func testFaultAtEachCall(t *testing.T, format int) {
-	for _, landed := range []bool{false, true} {
-		for k := 0; ; k++ {
-			if !faultAt(t, format, k, landed) {
-				if k < 5 {
-					t.Fatalf("only %d writes in a commit", k)
+func TestFaultAtEachCall(t *testing.T) {
+	for _, formats := range [][2]int{{2, 2}, {3, 3}, {2, 3}} {
+		t.Run(fmt.Sprintf("format=%d-%d", formats[0], formats[1]), func(t *testing.T) {
+			for _, landed := range []bool{false, true} {
+				for k := 0; ; k++ {
+					if !faultAt(t, formats, k, landed) {
+						if k < 5 {
+							t.Fatalf("only %d writes in a commit", k)
+						}
+						break
+					}
 				}
-				break
 			}
-		}
+		})
 	}
 }
 
-func faultAt(t *testing.T, format, k int, landed bool) (reached bool) {
+// faultAt commits to a table of the first format version what makes it one of the
+// second.
+func faultAt(t *testing.T, formats [2]int, k int, landed bool) (reached bool) {
 	t.Helper()
 	ctx := context.Background()
 	f := newFixture(t)
-	tbl := newTable(f, inFormat(format, simple()))
+	tbl := newTable(f, inFormat(formats[0], simple()))
 	tbl.commit(simpleRows(0, 100), nil)
 	tbl.commit(nil, map[uint32][]uint32{0: {1}})
+	tbl.c = inFormat(formats[1], simple())
 	var calls atomic.Int32
 	broken := errors.New("broken")
 	faulty := &blobtest.Faulty{Store: f.objects, Hook: func(call blobtest.Call, name string) (before, after error) {
@@ -170,7 +175,7 @@ func faultAt(t *testing.T, format, k int, landed bool) (reached bool) {
 	}
 	what := fmt.Sprintf("call %d, landed %v, commit %v", k, landed, err)
 	if err != nil {
-		if now.ID() != base.ID() {
+		if now.ID() != base.ID() || now.FormatVersion() != formats[0] {
 			t.Fatalf("%s: but the table changed", what)
 		}
 		tbl.check(now)
@@ -179,7 +184,7 @@ func faultAt(t *testing.T, format, k int, landed bool) (reached bool) {
 		tbl.check(tbl.snap)
 		return reached
 	}
-	if now.ID() != snap.ID() || now.NextSeq() != 110 || now.Rows() != 100-2+10 {
+	if now.ID() != snap.ID() || now.NextSeq() != 110 || now.Rows() != 100-2+10 || now.FormatVersion() != formats[1] {
 		t.Fatalf("%s: the table has %d rows below %d", what, now.Rows(), now.NextSeq())
 	}
 	if got := read(t, now, lakehouse.ReadOptions{Schema: tbl.c.Schema}); len(got) != 108 {
