@@ -18,8 +18,7 @@ const deleteReaders = 8
 
 // deleteAll notes and writes the deletes of a commit.
 func (t *commitTask) deleteAll(ctx context.Context, deletes map[uint32][]uint32) error {
-	group, gctx := errgroup.WithContext(ctx)
-	group.SetLimit(deleteReaders)
+	objects := map[string][]*tableFile{} // by where their deletes are so far
 	for _, ordinal := range slices.Sorted(maps.Keys(deletes)) {
 		if len(deletes[ordinal]) == 0 {
 			continue
@@ -29,15 +28,36 @@ func (t *commitTask) deleteAll(ctx context.Context, deletes map[uint32][]uint32)
 			file = t.base.file(ordinal)
 		}
 		if file == nil {
-			_ = group.Wait()
 			return fmt.Errorf("delete rows of data file %d: the table has no such file: %w", ordinal, schema.ErrInvalid)
 		}
-		group.Go(func() error { return t.deleteRows(gctx, file, deletes[ordinal]) })
+		uri := ""
+		if file.deletes != nil {
+			uri = file.deletes.file.FilePath()
+		}
+		objects[uri] = append(objects[uri], file)
+	}
+	group, gctx := errgroup.WithContext(ctx)
+	group.SetLimit(deleteReaders)
+	for _, files := range objects {
+		group.Go(func() error { return t.deleteIn(gctx, files, deletes) })
 	}
 	if err := group.Wait(); err != nil {
 		return err
 	}
 	return t.writeDeletes(ctx)
+}
+
+// deleteIn notes the deletes of data files whose deletes so far are in one object.
+func (t *commitTask) deleteIn(ctx context.Context, files []*tableFile, deletes map[uint32][]uint32) error {
+	for i, file := range files {
+		if err := t.lake.readDeletes(ctx, vectorsAhead(files[i:], func(*tableFile) bool { return true })); err != nil {
+			return err
+		}
+		if err := t.deleteRows(ctx, file, deletes[file.data.ordinal]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // deleteRows notes that rows of a data file are gone, beside those that were

@@ -18,9 +18,10 @@ type deleteFormat interface {
 	// order given. wrote is told of each object, also by a call that fails, and is
 	// called concurrently.
 	write(ctx context.Context, path tablePath, files []fileDeletes, wrote func(name string)) ([]*entry, error)
-	// read gives the rows that a delete file holds for its data file, ascending and
-	// distinct. What is damaged is schema.ErrCorrupt, and the error names the object.
-	read(ctx context.Context, file iceberg.DataFile) ([]uint32, error)
+	// read gives the rows that each of some delete files holds for its data file,
+	// ascending and distinct; an object that several share is opened once. What is
+	// damaged is schema.ErrCorrupt, and the error names the object.
+	read(ctx context.Context, files []iceberg.DataFile) ([][]uint32, error)
 }
 
 // fileDeletes are all deleted rows of a data file, ascending and distinct, of
@@ -98,15 +99,33 @@ func (l *Lake) deletedRows(ctx context.Context, e *entry) ([]uint32, error) {
 	if rows := e.rows.Load(); rows != nil {
 		return *rows, nil
 	}
-	rows, err := l.deletesOf(e.file).read(ctx, e.file)
-	if err != nil {
+	if err := l.readDeletes(ctx, []*entry{e}); err != nil {
 		return nil, err
 	}
-	if int64(len(rows)) != e.file.Count() {
-		return nil, fmt.Errorf("read %s: %d positions, its manifest says %d: %w", e.file.FilePath(), len(rows), e.file.Count(), schema.ErrCorrupt)
+	return *e.rows.Load(), nil
+}
+
+// readDeletes reads the rows of delete files that are of one format.
+func (l *Lake) readDeletes(ctx context.Context, entries []*entry) error {
+	if len(entries) == 0 {
+		return nil
 	}
-	e.rows.Store(&rows)
-	return rows, nil
+	files := make([]iceberg.DataFile, len(entries))
+	for i, e := range entries {
+		files[i] = e.file
+	}
+	all, err := l.deletesOf(files[0]).read(ctx, files)
+	if err != nil {
+		return err
+	}
+	for i, e := range entries {
+		rows := all[i]
+		if int64(len(rows)) != e.file.Count() {
+			return fmt.Errorf("read %s: %d positions, its manifest says %d: %w", e.file.FilePath(), len(rows), e.file.Count(), schema.ErrCorrupt)
+		}
+		e.rows.Store(&rows)
+	}
+	return nil
 }
 
 // union merges ascending distinct rows with others in any order.

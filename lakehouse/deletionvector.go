@@ -10,6 +10,7 @@ import (
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/puffin"
 
+	"github.com/trinedb/trine/internal/blob"
 	"github.com/trinedb/trine/schema"
 )
 
@@ -126,22 +127,40 @@ func (s *Snapshot) dataByURI() map[string]*entry {
 	return data
 }
 
-// read finds the vector by the manifest alone: a Puffin footer repeats what that
-// says, and is left to other readers.
-func (d deletionVectors) read(ctx context.Context, file iceberg.DataFile) ([]uint32, error) {
-	offset, length, err := vectorPlace(file)
-	if err != nil {
-		return nil, err
+// read finds vectors by the manifest alone: a Puffin footer repeats what that says,
+// and is left to other readers.
+func (d deletionVectors) read(ctx context.Context, files []iceberg.DataFile) ([][]uint32, error) {
+	all, open := make([][]uint32, len(files)), map[string]blob.Reader{}
+	defer func() {
+		for _, object := range open {
+			_ = object.Close()
+		}
+	}()
+	for i, file := range files {
+		uri := file.FilePath()
+		offset, length, err := vectorPlace(file)
+		if err != nil {
+			return nil, err
+		}
+		if open[uri] == nil {
+			object, _, err := d.lake.openURI(ctx, uri)
+			if err != nil {
+				return nil, err
+			}
+			open[uri] = object
+		}
+		if size := open[uri].Size(); size != file.FileSizeBytes() {
+			return nil, fmt.Errorf("read %s: %d bytes, its manifest says %d: %w", uri, size, file.FileSizeBytes(), schema.ErrCorrupt)
+		}
+		raw := make([]byte, length)
+		if n, err := open[uri].ReadAt(raw, offset); err != nil && (err != io.EOF || int64(n) < length) {
+			return nil, fmt.Errorf("read %s at offset %d: %w", uri, offset, storeError(err))
+		}
+		if all[i], err = decodeVector(raw, file.Count()); err != nil {
+			return nil, fmt.Errorf("read %s at offset %d: %w: %w", uri, offset, schema.ErrCorrupt, err)
+		}
 	}
-	raw, err := d.readAt(ctx, file, offset, length)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := decodeVector(raw, file.Count())
-	if err != nil {
-		return nil, fmt.Errorf("read %s at offset %d: %w: %w", file.FilePath(), offset, schema.ErrCorrupt, err)
-	}
-	return rows, nil
+	return all, nil
 }
 
 // vectorPlace is where in its Puffin file a manifest says that a vector lies.
@@ -157,22 +176,4 @@ func vectorPlace(file iceberg.DataFile) (offset, length int64, err error) {
 		return 0, 0, fmt.Errorf("deletion vector of %d bytes in %s at offset %d: %w", *n, file.FilePath(), *at, schema.ErrTooLarge)
 	}
 	return *at, *n, nil
-}
-
-// readAt is a part of a Puffin file, of the length that its manifest says it has.
-func (d deletionVectors) readAt(ctx context.Context, file iceberg.DataFile, offset, length int64) ([]byte, error) {
-	uri, size := file.FilePath(), file.FileSizeBytes()
-	object, _, err := d.lake.openURI(ctx, uri)
-	if err != nil {
-		return nil, err
-	}
-	defer object.Close()
-	if object.Size() != size {
-		return nil, fmt.Errorf("read %s: %d bytes, its manifest says %d: %w", uri, object.Size(), size, schema.ErrCorrupt)
-	}
-	part := make([]byte, length)
-	if n, err := object.ReadAt(part, offset); err != nil && (err != io.EOF || int64(n) < length) {
-		return nil, fmt.Errorf("read %s at offset %d: %w", uri, offset, storeError(err))
-	}
-	return part, nil
 }

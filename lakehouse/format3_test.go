@@ -10,6 +10,7 @@ import (
 
 	iceberg_table "github.com/apache/iceberg-go/table"
 
+	"github.com/trinedb/trine/internal/blob"
 	"github.com/trinedb/trine/lakehouse"
 	"github.com/trinedb/trine/schema"
 )
@@ -272,6 +273,41 @@ func TestSharedVectorsOfManyManifests(t *testing.T) {
 	if now := puffins(f); len(first) != 1 || len(now) != 2 || !slices.Contains(now, first[0]) {
 		t.Errorf("first there was %v, then %v", first, now)
 	}
+}
+
+// What one commit deleted in many data files is read with one request, by scans and
+// by the commits that add to it.
+func TestVectorsAreReadTogether(t *testing.T) {
+	objects := &counting{Mem: blob.NewMem()}
+	f := newFixture(t)
+	f.objects = objects
+	f.lake = f.open(objects, func(o *lakehouse.Options) { o.TargetFileBytes = 1 })
+	tbl := newTable(f, inFormat(3, simple()))
+	const files = 40
+	tbl.commit(simpleRows(0, files*256), nil)
+	deletes := map[uint32][]uint32{}
+	for i := range uint32(files) {
+		deletes[i] = []uint32{i}
+	}
+	tbl.commit(nil, deletes)
+	for what, want := range map[string]int{"scan": files + 1, "commit": 4} {
+		snap := mustCurrent(t, f, tbl.c) // with nothing in memory
+		objects.gets = 0
+		switch what {
+		case "scan":
+			tbl.check(snap)
+		case "commit":
+			tbl.lake, tbl.snap = f.open(objects), snap
+			for i := range uint32(files) {
+				deletes[i] = []uint32{i + 100}
+			}
+			tbl.commit(nil, deletes)
+		}
+		if objects.gets > want {
+			t.Errorf("%s: %d requests, want at most %d", what, objects.gets, want)
+		}
+	}
+	tbl.check(mustCurrent(t, f, tbl.c))
 }
 
 func puffins(f *fixture) (names []string) {

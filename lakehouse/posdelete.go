@@ -114,7 +114,18 @@ func encodePositions(target string, rows []uint32) ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
-func (p positionFiles) read(ctx context.Context, file iceberg.DataFile) ([]uint32, error) {
+func (p positionFiles) read(ctx context.Context, files []iceberg.DataFile) ([][]uint32, error) {
+	all := make([][]uint32, len(files))
+	for i, file := range files {
+		var err error
+		if all[i], err = p.readFile(ctx, file); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+func (p positionFiles) readFile(ctx context.Context, file iceberg.DataFile) ([]uint32, error) {
 	uri := file.FilePath()
 	if file.FileSizeBytes() > maxDeleteFileBytes {
 		return nil, fmt.Errorf("read %s: %d bytes of deletes: %w", uri, file.FileSizeBytes(), schema.ErrTooLarge)

@@ -150,13 +150,14 @@ type decoded func(rows []uint32, batch arrow.RecordBatch) error
 // decode calls fn with each batch of live rows.
 func (s *Snapshot) decode(ctx context.Context, opts *ReadOptions, places bool, fn decoded) error {
 	target, fields := opts.target(), opts.fields()
-	for i := range s.files {
-		f := &s.files[i]
-		if s.order != nil {
-			f = &s.files[s.order[i]]
-		}
-		if f.rows() == 0 || !mayMatchFile(opts, f) {
+	wanted := func(f *tableFile) bool { return f.rows() > 0 && mayMatchFile(opts, f) }
+	files := s.inOrder()
+	for i, f := range files {
+		if !wanted(f) {
 			continue
+		}
+		if err := s.lake.readDeletes(ctx, vectorsAhead(files[i:], wanted)); err != nil {
+			return err
 		}
 		deleted, err := s.lake.deletedRows(ctx, f.deletes)
 		if err != nil {
@@ -240,6 +241,18 @@ func valueReader(t schema.Type, a arrow.Array) (func(int) schema.Value, error) {
 		return func(i int) schema.Value { return schema.String(a.Value(i)) }, nil
 	}
 	return nil, fmt.Errorf("key of type %s as %s: %w", t, a.DataType(), schema.ErrCorrupt)
+}
+
+// inOrder are the data files as they are read.
+func (s *Snapshot) inOrder() []*tableFile {
+	files := make([]*tableFile, len(s.files))
+	for i := range s.files {
+		files[i] = &s.files[i]
+		if s.order != nil {
+			files[i] = &s.files[s.order[i]]
+		}
+	}
+	return files
 }
 
 // readOrder is by lowest seq, so that the rows of an append-only table come in
