@@ -38,6 +38,13 @@ func (e *Engine) compactOnce(ctx context.Context, inst schema.Instance, pace fun
 		return nil, err
 	}
 	files := old.PlanRewrite(c.Schema)
+	if len(files) > 0 && !old.FormatCurrent(c) {
+		// A flush that converts the table meanwhile would make the work one for nothing.
+		if old, _, err = e.flush(ctx, inst, true); err != nil {
+			return nil, err
+		}
+		files = old.PlanRewrite(c.Schema)
+	}
 	if len(files) == 0 {
 		return nil, nil
 	}
