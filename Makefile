@@ -85,8 +85,12 @@ interop-setup:
 	PYTHON=$(PYTHON) interop/setup.sh
 
 .PHONY: interop
-interop: interop-setup ## prove that pyarrow, polars, PyIceberg, DuckDB and Spark read what was written
+interop: interop-setup python-test ## prove that pyarrow, polars, PyIceberg, DuckDB and Spark read what was written
 	cd interop && .venv/bin/python -m pytest
+
+.PHONY: python-test
+python-test: interop-setup ## test the Python client against a server, with its types, style and documentation
+	cd clients/python && ../../interop/.venv/bin/python -m pytest
 
 .PHONY: interop-lock
 interop-lock: ## make interop/requirements.lock anew from requirements.in; needs uv
@@ -96,4 +100,4 @@ interop-lock: ## make interop/requirements.lock anew from requirements.in; needs
 .PHONY: clean
 clean: ## remove what the targets above made
 	rm -rf bin interop/.venv interop/.jars interop/.bin
-	find interop -name __pycache__ -prune -exec rm -rf {} +
+	find interop clients -name __pycache__ -prune -exec rm -rf {} +
