@@ -19,7 +19,8 @@ const (
 	MetaPosition      = "trine.position"       // a token for Trine-At-Least
 	MetaSnapshot      = "trine.snapshot"       // of the lake, where one was read
 	MetaComplete      = "trine.complete"       // "true" on the last batch, which has no rows
-	MetaRows          = "trine.rows"           // on the same: how many rows came before it
+	MetaRows          = "trine.rows"           // on the same: how many rows of this answer came before it
+	MetaResume        = "trine.resume"         // on a batch of a scan: a token for ?resume=, to go on after it
 )
 
 // arrowStream writes record batches as an Arrow IPC stream:
@@ -35,6 +36,9 @@ type arrowStream struct {
 	schema *arrow.Schema
 	ipc    *ipc.Writer
 	sent   int // batches
+	// token, if set, is what a batch says that ends so many rows after the
+	// beginning of what write was given last, and sent rows after that of all.
+	token func(rows, sent int64) string
 }
 
 // newArrowStream sets the header of the answer; nothing is sent yet.
@@ -111,7 +115,7 @@ func (a *arrowStream) write(batch arrow.RecordBatch) error {
 func (a *arrowStream) writePiece(batch arrow.RecordBatch, from, to int64) error {
 	slice := batch.NewSlice(from, to)
 	defer slice.Release()
-	piece := array.NewRecordBatch(a.schema, slice.Columns(), to-from)
+	piece := array.NewRecordBatchWithMetadata(a.schema, slice.Columns(), to-from, a.metadata(from, to))
 	defer piece.Release()
 	if err := a.ipc.Write(piece); err != nil {
 		return gone(err)
@@ -119,6 +123,18 @@ func (a *arrowStream) writePiece(batch arrow.RecordBatch, from, to int64) error 
 	a.out.w.rows += to - from
 	a.sent++
 	return a.out.flush()
+}
+
+// metadata is that of a piece from row from to row to of its batch.
+func (a *arrowStream) metadata(from, to int64) arrow.Metadata {
+	if a.token == nil {
+		return arrow.Metadata{}
+	}
+	token := a.token(to, a.out.w.rows+to-from)
+	if token == "" {
+		return arrow.Metadata{}
+	}
+	return arrow.NewMetadata([]string{MetaResume}, []string{token})
 }
 
 // finish ends the stream as whole.

@@ -228,6 +228,8 @@ type ScanStream struct {
 	Position   schema.Position // the scan sees exactly the changes up to here
 	SnapshotID int64           // of the lake; 0 when none was read
 	Batches    iter.Seq2[arrow.RecordBatch, error]
+	State      *query.ScanState       // what is read, to be read again; nil if it cannot be
+	Place      func() query.ScanPlace // where the batch that was yielded last begins; with State alone
 	Close      func() error // releases what is pinned; may be called twice
 }
 

@@ -9,6 +9,7 @@ import (
 	"io"
 	"iter"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -466,10 +467,21 @@ func (s *store) Scan(ctx context.Context, c *schema.Collection, req query.Scan) 
 	}
 	s.scans++
 	s.scanned++
+	to := schema.Seq(len(s.collections[c.String()].changes))
+	place := query.ScanPlace{Tail: true}
+	state := query.ScanState{Snapshot: 7, LakeTo: math.MaxUint64, To: to, Position: s.pos}
+	if req.Resume != nil {
+		if state = req.Resume.State; state.Snapshot != 7 || state.To > to {
+			s.scans--
+			return nil, fmt.Errorf("snapshot %d: %w", state.Snapshot, schema.ErrTrimmed)
+		}
+		place = req.Resume.Place
+	}
 	return &arrowhttp.ScanStream{
 		Schema:   c.Schema.Arrow(columns, true),
-		Position: s.pos, SnapshotID: 7,
-		Batches: s.batches(ctx, c, columns, where, req.Limit),
+		Position: state.Position, SnapshotID: 7,
+		State: &state, Place: func() query.ScanPlace { return place },
+		Batches: s.batches(ctx, c, columns, where, req.Limit, state.To, &place),
 		Close:   sync.OnceValue(s.closeScan),
 	}, nil
 }
@@ -482,14 +494,16 @@ func (s *store) closeScan() error {
 	return nil
 }
 
-func (s *store) batches(ctx context.Context, c *schema.Collection, columns []int, where *query.Predicate, limit int64) iter.Seq2[arrow.RecordBatch, error] {
+func (s *store) batches(ctx context.Context, c *schema.Collection, columns []int, where *query.Predicate, limit int64, to schema.Seq, place *query.ScanPlace) iter.Seq2[arrow.RecordBatch, error] {
 	return func(yield func(arrow.RecordBatch, error) bool) {
 		b := schema.NewArrowBuilder(memory.DefaultAllocator, c.Schema, columns, true)
 		sent := 0
+		begin := place.Rows // of what comes
 		emit := func() bool {
 			batch := b.NewRecordBatch()
 			defer batch.Release()
 			sent++
+			place.Rows, begin = begin, begin+batch.NumRows()
 			return yield(batch, nil)
 		}
 		failing := func() bool {
@@ -504,9 +518,10 @@ func (s *store) batches(ctx context.Context, c *schema.Collection, columns []int
 		}
 		dec := schema.NewRowDecoder(c.Schema, c.Schema)
 		var rows int64
+		skip := begin
 		for again := true; again; again = s.endless {
 			s.mu.Lock()
-			all := slices.Clone(s.collections[c.String()].changes)
+			all := slices.Clone(s.collections[c.String()].changes[:to])
 			s.mu.Unlock()
 			for _, ch := range all {
 				row, err := dec.Decode(ch.Row, nil)
@@ -515,6 +530,10 @@ func (s *store) batches(ctx context.Context, c *schema.Collection, columns []int
 					return
 				}
 				if !where.Match(row, ch.Seq, ch.TimeMicros) || limit > 0 && rows == limit {
+					continue
+				}
+				if skip > 0 {
+					skip--
 					continue
 				}
 				rows++

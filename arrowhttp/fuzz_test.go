@@ -1,6 +1,7 @@
 package arrowhttp_test
 
 import (
+	"encoding/base64"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -34,6 +35,25 @@ func FuzzRequest(f *testing.F) {
 		rec := httptest.NewRecorder()
 		r.srv.Handler().ServeHTTP(rec, req)
 		if rec.Code >= 500 && rec.Code != 501 && rec.Code != 503 {
+			t.Errorf("%d: %s", rec.Code, rec.Body)
+		}
+	})
+}
+
+// FuzzResume sends tokens of scans with any bytes behind the version: none is the
+// server's fault.
+func FuzzResume(f *testing.F) {
+	raw, err := base64.RawURLEncoding.DecodeString(goldenToken)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(raw)
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		r := newRig(t)
+		rec := httptest.NewRecorder()
+		target := airports + "/scan?resume=" + base64.RawURLEncoding.EncodeToString(raw)
+		r.srv.Handler().ServeHTTP(rec, httptest.NewRequest(http.MethodGet, target, nil))
+		if rec.Code >= 500 {
 			t.Errorf("%d: %s", rec.Code, rec.Body)
 		}
 	})

@@ -41,6 +41,8 @@ type request struct {
 
 	leaveScan func()          // gives the place of a scan back; see openScan
 	position  schema.Position // that the answer is good for; see setPosition
+	resumed   *resumePoint    // where a scan goes on, or nil
+	exhausted bool            // a scan that goes on has given as many rows as were asked for
 }
 
 // router finds routes by path.

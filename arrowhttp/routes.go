@@ -12,6 +12,7 @@ func (s *Server) routes() []*route {
 		list                = "/v1/tenants/{tenant}/collections"
 	)
 	scanQuery := []string{"columns", "where", "limit", "at_seq", "snapshot"}
+	streamQuery := append([]string{"resume"}, scanQuery...)
 	return []*route{
 		{method: get, pattern: list, query: []string{"prefix", "after", "limit"}, handle: listCollections},
 		{method: post, pattern: list, query: []string{"dry_run"}, handle: applyCollections},
@@ -33,8 +34,8 @@ func (s *Server) routes() []*route {
 		{method: post, pattern: basePath + "/fence", handle: setFence},
 		{method: post, pattern: basePath + "/trim", handle: trimLog},
 
-		{method: get, pattern: basePath + "/scan", query: scanQuery, handle: scan},
-		{method: get, pattern: basePath + "/scan.arrows", query: scanQuery, handle: scanArrows},
+		{method: get, pattern: basePath + "/scan", query: streamQuery, handle: scan},
+		{method: get, pattern: basePath + "/scan.arrows", query: streamQuery, handle: scanArrows},
 		{method: get, pattern: basePath + "/scan.arrow", query: scanQuery, handle: scanFile},
 
 		{method: get, pattern: basePath + "/lake", handle: getLake},

@@ -18,6 +18,9 @@ func scan(q *request) error {
 	if err != nil {
 		return err
 	}
+	if form != typeArrowStream && q.query.Has("resume") {
+		return invalid("parameter resume: only a stream of Arrow has tokens to go on after, and goes on; Accept %s", typeArrowStream)
+	}
 	switch form {
 	case typeArrowFile:
 		return scanFile(q)
@@ -49,9 +52,15 @@ func scanAs(q *request, by accepted) error {
 	}
 	defer q.closeScan(sc)
 	q.scanHeader(sc)
+	if q.notModified(q.tagOf(c, sc, typeArrowStream, code)) {
+		return nil
+	}
 	out, err := newArrowStream(q.w, withMetadata(sc.Schema, c, sc.Position, sc.SnapshotID), code)
 	if err != nil {
 		return err
+	}
+	if sc.State != nil {
+		out.token = func(rows, sent int64) string { return q.resumeToken(c, sc, rows, sent) }
 	}
 	if q.r.Method == http.MethodHead {
 		q.w.WriteHeader(http.StatusOK)
@@ -143,7 +152,7 @@ func (q *request) scanRequest(c *schema.Collection) (req query.Scan, err error) 
 	if req.AtSeq != nil && req.Snapshot != 0 {
 		return req, invalid("parameters at_seq and snapshot: each names a state of its own; give one")
 	}
-	return req, nil
+	return req, q.resumeScan(c, &req)
 }
 
 func (q *request) scanHeader(sc *ScanStream) {
@@ -162,7 +171,7 @@ func (q *request) eachBatch(sc *ScanStream, fn func(arrow.RecordBatch) error) (e
 			err = fmt.Errorf("scan panicked: %v", p)
 		}
 	}()
-	if q.query.Get("limit") == "0" { // only the schema is wanted; query.Scan has no word for it
+	if q.exhausted || q.query.Get("limit") == "0" { // only the schema is wanted; query.Scan has no word for it
 		return nil
 	}
 	for batch, err := range sc.Batches {

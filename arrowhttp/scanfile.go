@@ -17,7 +17,8 @@ import (
 
 // scanFile answers GET C/scan.arrow: the Arrow file form, with Content-Length,
 // ETag and ranges. A request without Range reads the state of now; one with
-// Range reads from the file that its client was last given, while it is kept.
+// Range reads from the file that If-Range names, or else its client was last given,
+// while it is kept.
 func scanFile(q *request) error {
 	c, err := q.collection()
 	if err != nil {
@@ -48,8 +49,9 @@ func (q *request) spooled(c *schema.Collection) (*spoolFile, error) {
 	client := clientID(q.r)
 	if q.r.Header.Get("Range") != "" {
 		least, _ := schema.ParsePosition(q.r.Header.Get(HeaderAtLeast)) // none: before everything
+		tag := q.r.Header.Get("If-Range")
 		file := q.s.spool.find(query, client, func(f *spoolFile) bool {
-			return f.servedLocked(client) && f.position.Compare(least) >= 0
+			return (tag == f.etag || tag == "" && f.servedLocked(client)) && f.position.Compare(least) >= 0
 		})
 		if file != nil {
 			q.setPosition(file.position)

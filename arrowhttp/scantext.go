@@ -33,6 +33,9 @@ func scanText(q *request, form string) error {
 		return fmt.Errorf("scan %s: %w: %v", c, schema.ErrCorrupt, err)
 	}
 	q.scanHeader(sc)
+	if q.notModified(q.tagOf(c, sc, form, coding{http: encoding})) {
+		return nil
+	}
 	out, err := newStream(q.w, form, encoding)
 	if err != nil {
 		return err

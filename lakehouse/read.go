@@ -31,6 +31,7 @@ type ReadOptions struct {
 	Hide      map[uint32][]uint32 // data file → rows to leave out beside the deleted ones, ascending
 	BatchRows int                 // most rows of a batch; default and bound MaxBatchRows
 	Allocator memory.Allocator    // of the batches; default memory.DefaultAllocator
+	From      *uint32             // data file to begin with, in the order of reading; nil: the first
 
 	lineage bool // also lineageFields, after all others: null where they are to be inherited
 }
@@ -92,34 +93,82 @@ func (o *ReadOptions) target() *arrow.Schema {
 // batch is decoded, so at most two are in memory.
 func (s *Snapshot) Read(ctx context.Context, opts ReadOptions) iter.Seq2[arrow.RecordBatch, error] {
 	return func(yield func(arrow.RecordBatch, error) bool) {
+		for b, err := range s.ReadFiles(ctx, opts) {
+			if !yield(b.Batch, err) {
+				return
+			}
+		}
+	}
+}
+
+// FileBatch is a batch of rows of one data file.
+type FileBatch struct {
+	File  uint32
+	Batch arrow.RecordBatch
+}
+
+// ReadFiles is Read, and tells of which data file each batch is. A snapshot is
+// read in the same order by every build: tokens of scans rely on it.
+func (s *Snapshot) ReadFiles(ctx context.Context, opts ReadOptions) iter.Seq2[FileBatch, error] {
+	return func(yield func(FileBatch, error) bool) {
 		if err := opts.validate(); err != nil {
-			yield(nil, err)
+			yield(FileBatch{}, err)
 			return
 		}
-		ahead(ctx, func(ctx context.Context, emit func(arrow.RecordBatch) error) error {
-			return s.decode(ctx, &opts, false, func(_ []uint32, batch arrow.RecordBatch) error {
-				return emit(batch)
-			})
+		files, err := s.filesFrom(opts.From)
+		if err != nil {
+			yield(FileBatch{}, err)
+			return
+		}
+		ahead(ctx, func(ctx context.Context, emit func(FileBatch) error) error {
+			for _, f := range files {
+				one := &Snapshot{lake: s.lake, files: []tableFile{*f}}
+				err := one.decode(ctx, &opts, false, func(_ []uint32, batch arrow.RecordBatch) error {
+					return emit(FileBatch{f.data.ordinal, batch})
+				})
+				if err != nil {
+					return err
+				}
+			}
+			return nil
 		}, yield)
 	}
+}
+
+// filesFrom are the data files in the order of reading, from one on.
+func (s *Snapshot) filesFrom(first *uint32) ([]*tableFile, error) {
+	var files []*tableFile
+	for i := range s.files {
+		f := &s.files[i]
+		if s.order != nil {
+			f = &s.files[s.order[i]]
+		}
+		if first == nil || len(files) > 0 || f.data.ordinal == *first {
+			files = append(files, f)
+		}
+	}
+	if first != nil && files == nil {
+		return nil, fmt.Errorf("data file %d is not of snapshot %d: %w", *first, s.id, schema.ErrNotFound)
+	}
+	return files, nil
 }
 
 // ahead runs produce beside the loop that yield stands for, one batch ahead of
 // it, and has joined it when it returns. A batch that was emitted is released
 // here.
-func ahead(ctx context.Context, produce func(context.Context, func(arrow.RecordBatch) error) error, yield func(arrow.RecordBatch, error) bool) {
+func ahead(ctx context.Context, produce func(context.Context, func(FileBatch) error) error, yield func(FileBatch, error) bool) {
 	ctx, cancel := context.WithCancel(ctx)
-	batches := make(chan arrow.RecordBatch) // unbuffered: the producer holds the one that is ahead
+	batches := make(chan FileBatch) // unbuffered: the producer holds the one that is ahead
 	var failed error
 	go func() {
 		defer close(batches)
-		failed = produce(ctx, func(batch arrow.RecordBatch) error {
-			batch.Retain()
+		failed = produce(ctx, func(b FileBatch) error {
+			b.Batch.Retain()
 			select {
-			case batches <- batch:
+			case batches <- b:
 				return nil
 			case <-ctx.Done():
-				batch.Release()
+				b.Batch.Release()
 				return ctx.Err()
 			}
 		})
@@ -127,19 +176,19 @@ func ahead(ctx context.Context, produce func(context.Context, func(arrow.RecordB
 	stopped := false
 	defer func() {
 		cancel()
-		for batch := range batches {
-			batch.Release()
+		for b := range batches {
+			b.Batch.Release()
 		}
 	}()
-	for batch := range batches {
-		stopped = !yield(batch, nil)
-		batch.Release()
+	for b := range batches {
+		stopped = !yield(b, nil)
+		b.Batch.Release()
 		if stopped {
 			return
 		}
 	}
 	if failed != nil {
-		yield(nil, failed)
+		yield(FileBatch{}, failed)
 	}
 }
 

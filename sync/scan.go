@@ -28,6 +28,10 @@ type Scan struct {
 	// Batches yields each batch once; it is the caller's until the next. After
 	// an error nothing follows.
 	Batches iter.Seq2[arrow.RecordBatch, error]
+	// Place is where the batch that was yielded last begins.
+	Place func() query.ScanPlace
+	// State is what the scan reads, to be read again; nil if it cannot be.
+	State *query.ScanState
 	// Close lets go of what the scan reads, as the end of Batches does. It may be
 	// called twice.
 	Close func()
@@ -49,12 +53,16 @@ func (e *Engine) Scan(ctx context.Context, c *schema.Collection, req query.Scan)
 	if p.snap != nil {
 		s.SnapshotID = p.snap.ID()
 	}
+	s.State = p.state()
+	at := newScanCursor(req.Resume)
+	s.Place = func() query.ScanPlace { return at.place }
 	s.Batches = limited(req.Limit, func(yield func(arrow.RecordBatch, error) bool) {
 		defer p.unpin()
-		if p.snap != nil && !plan.lake(ctx, p, yield) {
+		if p.snap != nil && !at.part.Tail && !plan.lake(ctx, p, at, yield) {
 			return
 		}
-		e.tailBatches(ctx, c, p, plan, yield)
+		at.enter(query.ScanPlace{Tail: true})
+		e.tailBatches(ctx, c, p, plan, at.through(yield))
 	})
 	return s, nil
 }
@@ -135,17 +143,19 @@ func fieldNames(s *schema.Schema) string {
 
 // lake yields what the snapshot holds of the scan; false: the reader is done
 // or the stream has failed.
-func (p *scanPlan) lake(ctx context.Context, pin *scanPin, yield func(arrow.RecordBatch, error) bool) bool {
-	batches := pin.snap.Read(ctx, lakehouse.ReadOptions{
+func (p *scanPlan) lake(ctx context.Context, pin *scanPin, at *scanCursor, yield func(arrow.RecordBatch, error) bool) bool {
+	batches := pin.snap.ReadFiles(ctx, lakehouse.ReadOptions{
 		Schema: p.schema, Columns: p.read, System: p.system,
-		Where: p.where, Hide: pin.hide, BatchRows: scanBatchRows,
+		Where: p.where, Hide: pin.hide, BatchRows: scanBatchRows, From: at.firstFile(),
 	})
-	for batch, err := range batches {
+	yield = at.through(yield)
+	for b, err := range batches {
 		if err != nil {
 			yield(nil, fmt.Errorf("read lake: %w", err))
 			return false
 		}
-		out, err := p.filter(ctx, batch, pin.lakeTo)
+		at.enter(query.ScanPlace{File: b.File})
+		out, err := p.filter(ctx, b.Batch, pin.lakeTo)
 		if err != nil {
 			yield(nil, err)
 			return false

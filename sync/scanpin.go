@@ -18,6 +18,7 @@ type scanPin struct {
 	hide     map[uint32][]uint32
 	from, to schema.Seq
 	tail     *fold // nil for an append-only collection
+	passing  bool  // what is read is of the index as it is now, and cannot be read again
 	unpin    func()
 }
 
@@ -37,6 +38,9 @@ const maxPinTries = 4
 const noLakeFold = 8
 
 func (e *Engine) pinScan(ctx context.Context, c *schema.Collection, req query.Scan) (*scanPin, error) {
+	if req.Resume != nil {
+		return e.pinAgain(ctx, c, &req.Resume.State)
+	}
 	if req.Snapshot != 0 {
 		return e.pinSnapshot(ctx, c, req)
 	}

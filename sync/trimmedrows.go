@@ -32,6 +32,7 @@ func (e *Engine) pinTrimmed(ctx context.Context, c *schema.Collection, p *scanPi
 	case p.to < next:
 		return false, &TrimmedError{From: p.from, First: first}
 	}
+	p.passing = true
 	p.tail, p.position, err = e.foldIndex(ctx, c.Instance, limit)
 	p.to = p.tail.next
 	if p.tail.bytes >= limit {

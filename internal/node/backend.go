@@ -163,6 +163,7 @@ func (s scans) Scan(ctx context.Context, c *schema.Collection, q query.Scan) (*a
 	}
 	return &arrowhttp.ScanStream{
 		Schema: scan.Schema, Position: scan.Position, SnapshotID: scan.SnapshotID, Batches: scan.Batches,
+		State: scan.State, Place: scan.Place,
 		Close: func() error { scan.Close(); return nil },
 	}, nil
 }

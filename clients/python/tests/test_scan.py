@@ -9,6 +9,7 @@ import polars
 import pyarrow as pa
 import pytest
 from fake import Script, chunked, failed, frames, problem, serving
+from server import Server
 
 import trine
 
@@ -69,6 +70,22 @@ def test_progress(samples: trine.Client, capsys: pytest.CaptureFixture[str]) -> 
     assert samples["acme/airports"].scan(progress=True).to_arrow().num_rows == 3376
     shown = capsys.readouterr().err
     assert "acme/airports" in shown and "3.38k/3.38k" in shown
+
+
+def test_scan_over_a_kill(server: Server, db: trine.Client) -> None:
+    """A scan whose server is killed and comes back is whole, each row there once."""
+    long = db["scans/long"]
+    long.apply({"fields": [{"name": "n", "type": "long"}, {"name": "pad", "type": "string"}]})
+    rows = 150_000
+    for i in range(0, rows, 50_000):
+        long.write(pa.table({"n": range(i, i + 50_000), "pad": ["x" * 100] * 50_000}))
+    batches = long.scan().to_batches()
+    read = next(batches).column("n").to_pylist()
+    server.kill()
+    server.start()
+    for batch in batches:
+        read += batch.column("n").to_pylist()
+    assert read == list(range(rows))
 
 
 WHOLE = frames([1, 2], [3], complete=3)

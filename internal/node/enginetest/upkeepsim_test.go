@@ -42,6 +42,7 @@ type upkeepSim struct {
 	next    int64
 	clock   simClock
 	open    []heldScan
+	cuts    []cutScan
 	counts  map[string]int
 
 	mu     stdsync.Mutex
@@ -279,7 +280,7 @@ func (s *upkeepSim) expire() {
 }
 
 func (s *upkeepSim) step() {
-	switch s.random.IntN(14) {
+	switch s.random.IntN(17) {
 	case 0, 1, 2:
 		s.write()
 	case 3, 4, 5:
@@ -310,6 +311,10 @@ func (s *upkeepSim) step() {
 		if s.random.IntN(4) == 0 {
 			s.convert()
 		}
+	case 14:
+		s.cut()
+	case 15, 16:
+		s.resume()
 	}
 }
 
@@ -412,7 +417,7 @@ func TestUpkeepSimulation(t *testing.T) {
 		runUpkeepSim(t, base+i, counts)
 	}
 	t.Logf("%d runs: %v", *seeds, counts)
-	for _, what := range []string{"exchanges", "races", "conversions", "conversions under a compaction", "compact failed", "flush failed", "expire failed", "removed files"} {
+	for _, what := range []string{"exchanges", "races", "conversions", "conversions under a compaction", "compact failed", "flush failed", "expire failed", "removed files", "resumes", "resumes too late"} {
 		if counts[what] == 0 && *seeds >= 50 { // fewer may miss one
 			t.Errorf("no %s in %d runs", what, *seeds)
 		}
