@@ -99,5 +99,5 @@ interop-lock: ## make interop/requirements.lock anew from requirements.in; needs
 
 .PHONY: clean
 clean: ## remove what the targets above made
-	rm -rf bin interop/.venv interop/.jars interop/.bin
+	rm -rf bin clients/js/node_modules interop/.venv interop/.jars interop/.bin
 	find interop clients -name __pycache__ -prune -exec rm -rf {} +

@@ -20,6 +20,7 @@ const (
 	MetaSnapshot      = "trine.snapshot"       // of the lake, where one was read
 	MetaComplete      = "trine.complete"       // "true" on the last batch, which has no rows
 	MetaRows          = "trine.rows"           // on the same: how many rows of this answer came before it
+	MetaResumed       = "trine.resumed"        // the token that the scan goes on after, if it does
 	MetaResume        = "trine.resume"         // on a batch of a scan: a token for ?resume=, to go on after it
 )
 
@@ -81,6 +82,13 @@ func withMetadata(s *arrow.Schema, c *schema.Collection, pos schema.Position, sn
 		put(MetaSnapshot, strconv.FormatInt(snapshot, 10))
 	}
 	meta := arrow.NewMetadata(keys, values)
+	return arrow.NewSchema(s.Fields(), &meta)
+}
+
+// withToken says on a schema that a stream goes on after a token.
+func withToken(s *arrow.Schema, token string) *arrow.Schema {
+	old := s.Metadata()
+	meta := arrow.NewMetadata(append(old.Keys(), MetaResumed), append(old.Values(), token))
 	return arrow.NewSchema(s.Fields(), &meta)
 }
 

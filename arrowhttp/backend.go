@@ -230,7 +230,7 @@ type ScanStream struct {
 	Batches    iter.Seq2[arrow.RecordBatch, error]
 	State      *query.ScanState       // what is read, to be read again; nil if it cannot be
 	Place      func() query.ScanPlace // where the batch that was yielded last begins; with State alone
-	Close      func() error // releases what is pinned; may be called twice
+	Close      func() error           // releases what is pinned; may be called twice
 }
 
 // Describer tells how a collection stands in each store.

@@ -26,6 +26,10 @@ func rowsAndTokens(t *testing.T, res *http.Response) (rows []string, tokens map[
 		t.Fatalf("%s: %v", res.Status, err)
 	}
 	defer rd.Release()
+	after, _ := rd.Schema().Metadata().GetValue(arrowhttp.MetaResumed)
+	if asked := res.Request.URL.Query().Get("resume"); after != asked {
+		t.Errorf("goes on after %q, asked %q", after, asked)
+	}
 	tokens = map[int]string{}
 	for rd.Next() {
 		b := rd.RecordBatch()

@@ -55,7 +55,11 @@ func scanAs(q *request, by accepted) error {
 	if q.notModified(q.tagOf(c, sc, typeArrowStream, code)) {
 		return nil
 	}
-	out, err := newArrowStream(q.w, withMetadata(sc.Schema, c, sc.Position, sc.SnapshotID), code)
+	shape := withMetadata(sc.Schema, c, sc.Position, sc.SnapshotID)
+	if q.resumed != nil {
+		shape = withToken(shape, q.query.Get("resume"))
+	}
+	out, err := newArrowStream(q.w, shape, code)
 	if err != nil {
 		return err
 	}

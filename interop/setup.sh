@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Makes the environment of the interop suite: a Python venv with the engines in
-# .venv/ and Spark's Iceberg runtime in .jars/. Both are pinned, by
-# requirements.lock and pom.xml, and made again only when these change.
+# .venv/, Spark's Iceberg runtime in .jars/, and Arrow for JavaScript in
+# ../clients/js/node_modules. All are pinned, by requirements.lock, pom.xml and
+# package-lock.json, and made again only when these change.
 #
 # Every piece is required: what cannot be had fails the setup.
 set -euo pipefail
@@ -20,12 +21,13 @@ need() {
 
 need "$PYTHON" "Python 3.11 or later runs the suite"
 need java "Spark needs Java 17"
+need npm "the readers of JavaScript need Node 20 and npm"
 need mvn "Maven fetches Spark's Iceberg runtime"
 "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
 	die "$("$PYTHON" --version) is too old: set PYTHON to 3.11 or later"
 
 # The environment's name: what it is made from, the Python too.
-stamp=$(cat setup.sh requirements.lock pom.xml | "$PYTHON" -c '
+stamp=$(cat setup.sh requirements.lock pom.xml ../clients/js/package-lock.json | "$PYTHON" -c '
 import hashlib, sys
 print(hashlib.sha256(sys.version.encode() + sys.stdin.buffer.read()).hexdigest())')
 
@@ -35,7 +37,7 @@ if [[ -f .venv/stamp && $(<.venv/stamp) == "$stamp" ]]; then
 fi
 
 echo "interop: installing the engines (about 1 GB, a minute or so)"
-rm -rf .venv .jars
+rm -rf .venv .jars ../clients/js/node_modules
 "$PYTHON" -m venv .venv
 .venv/bin/python -m pip install --quiet --disable-pip-version-check \
 	--require-hashes --requirement requirements.lock </dev/null ||
@@ -43,6 +45,9 @@ rm -rf .venv .jars
 mvn --quiet --batch-mode --file pom.xml dependency:copy-dependencies \
 	-DoutputDirectory="$PWD/.jars" </dev/null ||
 	die "cannot fetch the dependencies of pom.xml"
+
+npm --prefix ../clients/js ci --silent --ignore-scripts --no-audit --no-fund </dev/null ||
+	die "cannot install clients/js/package-lock.json"
 
 # Proves that each engine can start here before any test relies on it.
 .venv/bin/python engines.py || die "an engine does not start"

@@ -141,10 +141,18 @@ def chunked(pieces: Iterable[bytes], end: str = "clean", **headers: str) -> Answ
 SCHEMA = pa.schema([("n", pa.int64())], metadata={"trine.position": "1-5", "trine.snapshot": "7"})
 
 
-def frames(*batches: list[int], complete: int | None = None, tokens: bool = True) -> list[bytes]:
-    """An Arrow stream frame by frame: the schema, the batches, the batch that says how many rows, the end."""
+def frames(
+    *batches: list[int], complete: int | None = None, tokens: bool = True, after: int | None = None
+) -> list[bytes]:
+    """An Arrow stream: the schema with the first batch, the others, that which says how many rows, the end.
+
+    With after it goes on after that number.
+    """
+    schema = SCHEMA
+    if after is not None:
+        schema = schema.with_metadata({**schema.metadata, "trine.resumed": f"after {after}"})
     sink, whole = io.BytesIO(), []
-    out = pa.ipc.new_stream(sink, SCHEMA)
+    out = pa.ipc.new_stream(sink, schema)
 
     def cut() -> None:
         whole.append(sink.getvalue())
@@ -153,11 +161,11 @@ def frames(*batches: list[int], complete: int | None = None, tokens: bool = True
 
     for batch in batches:
         metadata = {"trine.resume": f"after {batch[-1]}"} if tokens else None
-        out.write_batch(pa.record_batch([pa.array(batch, pa.int64())], schema=SCHEMA), custom_metadata=metadata)
+        out.write_batch(pa.record_batch([pa.array(batch, pa.int64())], schema=schema), custom_metadata=metadata)
         cut()
     if complete is not None:
         metadata = {"trine.complete": "true", "trine.rows": str(complete)}
-        out.write_batch(pa.record_batch([pa.array([], pa.int64())], schema=SCHEMA), custom_metadata=metadata)
+        out.write_batch(pa.record_batch([pa.array([], pa.int64())], schema=schema), custom_metadata=metadata)
         cut()
     out.close()
     cut()

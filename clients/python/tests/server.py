@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import socket
@@ -15,6 +16,7 @@ SAMPLES = REPO / "cmd" / "trine" / "quickstart" / "data"
 SECONDS = 30
 
 
+@functools.cache
 def binary() -> Path:
     """$TRINE_BIN, or what this tree builds."""
     if given := os.environ.get("TRINE_BIN"):

@@ -89,7 +89,7 @@ def test_scan_over_a_kill(server: Server, db: trine.Client) -> None:
 
 
 WHOLE = frames([1, 2], [3], complete=3)
-REST = frames([3], complete=1)
+REST = frames([3], complete=1, after=2)
 
 
 @pytest.mark.parametrize("end", ["clean", "close", "short"])
@@ -121,6 +121,13 @@ def test_end_without_saying_so(script: Script) -> None:
         with pytest.raises(trine.Incomplete):
             scan_of(script).to_arrow()
         assert len(script.requests) > 1
+
+
+def test_server_begins_anew(script: Script) -> None:
+    """Rows that came before are not taken for the rest."""
+    script.answers = [chunked(WHOLE[:2], "close"), chunked(WHOLE)]
+    with pytest.raises(trine.Incomplete, match="begins anew"):
+        scan_of(script).to_arrow()
 
 
 def test_failure_that_will_not_pass(script: Script) -> None:

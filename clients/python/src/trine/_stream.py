@@ -36,10 +36,6 @@ class BatchStream:
             while True:
                 try:
                     for batch, token in self._part.batches():
-                        if token is not None and token == self._token:
-                            raise Incomplete(
-                                f"scan was cut after {self.rows} rows, and the server gives the last again"
-                            )
                         self.rows += batch.num_rows
                         self._token = token
                         yield batch
@@ -75,9 +71,14 @@ class BatchStream:
             part = self._open()
         except Problem as problem:
             raise Incomplete(f"scan was cut after {self.rows} rows and cannot be taken up", problem) from problem
+        why = None
         if not part.schema.equals(self.schema):
+            why = "the schema has changed since"
+        elif part.after != self._token:
+            why = "the server begins anew"
+        if why is not None:
             part.close()
-            raise Incomplete(f"scan was cut after {self.rows} rows, and the schema has changed since")
+            raise Incomplete(f"scan was cut after {self.rows} rows, and {why}")
         self._part = part
         self.resumed += 1
 
@@ -102,6 +103,8 @@ class _Part:
         self._body = _Body(answer)
         self._reader = pa.ipc.open_stream(self._body)
         self.schema: pa.Schema = self._reader.schema
+        after = (self.schema.metadata or {}).get(b"trine.resumed")
+        self.after = None if after is None else after.decode()
 
     def batches(self) -> Iterator[tuple[pa.RecordBatch, str | None]]:
         """The batches that have rows, each with the token of where it ends.
