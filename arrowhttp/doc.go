@@ -17,7 +17,7 @@
 //     is cut off after Options.StallTimeout, and holds at most two batches.
 //   - Every list, body, header and wait has a limit (limits.go).
 //
-// NDJSON and CSV have no frame that could say "cut short". They end in the
+// A Parquet file that is cut has no footer. NDJSON and CSV have no frame that could say "cut short". They end in the
 // trailer Trine-Status, and the connection is aborted on failure; a client that
 // must know should read Arrow.
 package arrowhttp

@@ -26,16 +26,17 @@ const (
 
 // Of streams.
 const (
-	firstBatchRows   = 1_024   // so that a client sees something soon
-	maxBatchRows     = 65_536  // measured best on loopback, with the next
-	maxBatchBytes    = 2 << 20 //
-	pendingTextBytes = 256 << 10
-	writePieceBytes  = 256 << 10 // the write deadline is extended for each piece
-	lingerTime       = 5 * time.Millisecond
-	followLingerTime = time.Millisecond // of a follower, who waits for each change
-	heartbeatTime    = 15 * time.Second // SSE comments on an idle log
-	minHeartbeat     = time.Second      // that a client may ask for
-	maxHeartbeat     = 5 * time.Minute
+	firstBatchRows    = 1_024   // so that a client sees something soon
+	maxBatchRows      = 65_536  // measured best on loopback, with the next
+	maxBatchBytes     = 2 << 20 //
+	pendingTextBytes  = 256 << 10
+	parquetGroupBytes = 16 << 20  // of a row group, before compression; it is in memory
+	writePieceBytes   = 256 << 10 // the write deadline is extended for each piece
+	lingerTime        = 5 * time.Millisecond
+	followLingerTime  = time.Millisecond // of a follower, who waits for each change
+	heartbeatTime     = 15 * time.Second // SSE comments on an idle log
+	minHeartbeat      = time.Second      // that a client may ask for
+	maxHeartbeat      = 5 * time.Minute
 )
 
 // Of the server.

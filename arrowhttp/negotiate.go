@@ -13,6 +13,7 @@ import (
 const (
 	typeArrowStream = "application/vnd.apache.arrow.stream"
 	typeArrowFile   = "application/vnd.apache.arrow.file"
+	typeParquet     = "application/vnd.apache.parquet"
 	typeNDJSON      = "application/x-ndjson"
 	typeJSON        = "application/json"
 	typeCSV         = "text/csv"

@@ -14,7 +14,7 @@ import (
 
 // scan answers GET C/scan in the form that Accept asks for.
 func scan(q *request) error {
-	form, by, err := negotiate(q.r.Header, typeArrowStream, typeArrowFile, typeNDJSON, typeCSV)
+	form, by, err := negotiate(q.r.Header, typeArrowStream, typeArrowFile, typeParquet, typeNDJSON, typeCSV)
 	if err != nil {
 		return err
 	}
@@ -24,6 +24,8 @@ func scan(q *request) error {
 	switch form {
 	case typeArrowFile:
 		return scanFile(q)
+	case typeParquet:
+		return scanParquet(q)
 	case typeNDJSON, typeCSV:
 		return scanText(q, form)
 	}

@@ -34,6 +34,11 @@ def pyarrow_scan(client):
 
 
 @pytest.fixture(scope="session")
+def parquet_scan(client):
+    return readers.ParquetScan(client)
+
+
+@pytest.fixture(scope="session")
 def polars_scan(client):
     return readers.Polars(client)
 
@@ -58,9 +63,9 @@ def spark(server):
 
 
 @pytest.fixture(scope="session")
-def engines(pyarrow_scan, polars_scan, pyiceberg, duckdb, spark):
+def engines(pyarrow_scan, parquet_scan, polars_scan, pyiceberg, duckdb, spark):
     """All readers; the first is what the others are compared with."""
-    return [pyarrow_scan, polars_scan, pyiceberg, duckdb, spark]
+    return [pyarrow_scan, parquet_scan, polars_scan, pyiceberg, duckdb, spark]
 
 
 @pytest.fixture(scope="session")

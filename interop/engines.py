@@ -7,6 +7,7 @@ Iceberg REST catalogue and then read the table's files themselves.
 
 import glob
 import importlib.util
+import io
 import os
 import sys
 import urllib.request
@@ -14,6 +15,7 @@ import urllib.request
 import duckdb
 import polars
 import pyarrow
+import pyarrow.parquet
 from pyiceberg.catalog import load_catalog
 
 from values import canonical_rows
@@ -36,6 +38,24 @@ class PyArrow:
         url = self._client.scan_url(collection, columns, **params)
         with pyarrow.ipc.open_stream(urllib.request.urlopen(url)) as stream:
             return stream.read_all()
+
+
+class ParquetScan:
+    """pyarrow on the scan as a Parquet file."""
+
+    name = "parquet"
+
+    def __init__(self, client):
+        self._client = client
+
+    def rows(self, collection, columns):
+        return _arrow_rows(collection, columns, self.table(collection, columns))
+
+    def table(self, collection, columns, **params):
+        url = self._client.scan_url(collection, columns, **params)
+        request = urllib.request.Request(url, headers={"Accept": "application/vnd.apache.parquet"})
+        with urllib.request.urlopen(request) as body:
+            return pyarrow.parquet.read_table(io.BytesIO(body.read()))
 
 
 class Polars:

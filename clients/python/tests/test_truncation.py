@@ -93,12 +93,12 @@ def read_pyarrow(url: str) -> int:
 
 
 def read_polars(url: str) -> int:
-    return polars.read_ipc_stream(urllib.request.urlopen(url)).height
+    return int(polars.read_ipc_stream(urllib.request.urlopen(url)).height)
 
 
 def read_trine(url: str) -> int:
     base, name = url.split("/v1/", maxsplit=1)[0], url.split("/")[-2]
-    return trine.connect(base, retry_seconds=0.1)["t/" + name].scan().to_arrow().num_rows
+    return int(trine.connect(base, retry_seconds=0.1)["t/" + name].scan().to_arrow().num_rows)
 
 
 def read_go(url: str) -> int:
