@@ -9,9 +9,9 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/ipc"
 )
 
 // ErrIncomplete: a scan's stream ended before it was whole.
@@ -26,32 +26,39 @@ type ScanOptions struct {
 	Snapshot int64
 }
 
-// Scan is a stream of record batches. It is used by one goroutine.
+// Scan is a stream of record batches. It is used by one goroutine. A stream that is
+// cut is taken up after its last batch, while the client may repeat a request.
 type Scan struct {
 	Position string
-	body     io.ReadCloser
-	reader   *ipc.Reader
+	part     *scanPart
 	rows     int64
-	complete bool
+	token    string // of the last batch
+	done     bool
+	again    func(token string, since time.Time, tries int) (*scanPart, error) // nil: never
 }
 
 // Scan reads a collection as of now.
 func (c *Client) Scan(ctx context.Context, ref Ref, o ScanOptions) (*Scan, error) {
-	resp, err := c.openScan(ctx, ref, o, Arrow)
+	part, err := c.openPart(ctx, ref, o, "")
 	if err != nil {
 		return nil, err
 	}
-	reader, err := ipc.NewReader(resp.Body)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("scan %s: %w: %w", ref, ErrIncomplete, err), resp.Body.Close())
+	s := &Scan{Position: part.position, part: part}
+	if c.retry > 0 {
+		s.again = func(token string, since time.Time, tries int) (*scanPart, error) {
+			if err := c.pause(ctx, since, tries); err != nil {
+				return nil, err
+			}
+			return c.openPart(ctx, ref, o, token)
+		}
 	}
-	return &Scan{Position: resp.Header.Get("Trine-Position"), body: resp.Body, reader: reader}, nil
+	return s, nil
 }
 
 // ScanText copies a scan to w as the server writes it: mediaType is NDJSON or
 // CSV. ErrIncomplete if it was cut.
 func (c *Client) ScanText(ctx context.Context, ref Ref, o ScanOptions, mediaType string, w io.Writer) error {
-	resp, err := c.openScan(ctx, ref, o, mediaType)
+	resp, err := c.openScan(ctx, ref, o, mediaType, "")
 	if err != nil {
 		return err
 	}
@@ -80,9 +87,13 @@ func (b wholeBody) Read(p []byte) (int, error) {
 
 func (b wholeBody) Close() error { return b.resp.Body.Close() }
 
-func (c *Client) openScan(ctx context.Context, ref Ref, o ScanOptions, accept string) (*http.Response, error) {
+func (c *Client) openScan(ctx context.Context, ref Ref, o ScanOptions, accept, token string) (*http.Response, error) {
+	q := o.values()
+	if token != "" {
+		q.Set("resume", token)
+	}
 	return c.send(ctx, request{
-		method: http.MethodGet, path: ref.path("scan"), query: o.values(), again: true,
+		method: http.MethodGet, path: ref.path("scan"), query: q, again: true,
 		header: http.Header{"Accept": {accept}},
 	})
 }
@@ -108,53 +119,51 @@ func (o ScanOptions) values() url.Values {
 }
 
 // Schema is the schema of the batches.
-func (s *Scan) Schema() *arrow.Schema { return s.reader.Schema() }
+func (s *Scan) Schema() *arrow.Schema { return s.part.reader.Schema() }
 
 // Next is the next batch, valid until the one after; io.EOF after the last
 // batch of a whole stream.
 func (s *Scan) Next() (arrow.RecordBatch, error) {
-	for s.reader.Next() {
-		batch := s.reader.RecordBatch()
-		if batch.NumRows() > 0 {
-			if s.complete {
-				return nil, fmt.Errorf("%w: rows follow its last batch", ErrIncomplete)
-			}
-			s.rows += batch.NumRows()
+	if s.done {
+		return nil, io.EOF
+	}
+	since := time.Now()
+	for tries := 0; ; tries++ {
+		batch, token, err := s.part.next()
+		switch {
+		case err == nil:
+			s.rows, s.token = s.rows+batch.NumRows(), token
 			return batch, nil
+		case errors.Is(err, io.EOF) && !errors.Is(err, ErrIncomplete):
+			s.done = true
+			return nil, io.EOF
+		case s.again == nil || s.token == "":
+			return nil, fmt.Errorf("%w, after %d rows", err, s.rows)
 		}
-		if err := s.check(batch); err != nil {
+		if err := s.resume(err, since, tries); err != nil {
 			return nil, err
 		}
 	}
-	if err := s.reader.Err(); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%w: %w", ErrIncomplete, err)
-	}
-	if !s.complete {
-		return nil, fmt.Errorf("%w, after %d rows", ErrIncomplete, s.rows)
-	}
-	return nil, io.EOF
 }
 
-// check looks whether an empty batch is the one that says how many rows there
-// were.
-func (s *Scan) check(batch arrow.RecordBatch) error {
-	meta, ok := batch.(arrow.RecordBatchWithMetadata)
-	if !ok {
-		return nil
+// resume goes on in a new stream after the last batch, which was cut by cause.
+func (s *Scan) resume(cause error, since time.Time, tries int) error {
+	part, err := s.again(s.token, since, tries)
+	if errors.Is(err, ErrIncomplete) {
+		return nil // cut before its schema: the part at hand ends as it did, and there is another try
 	}
-	md := meta.Metadata()
-	if v, ok := md.GetValue("trine.complete"); !ok || v != "true" {
-		return nil
+	if err != nil {
+		return fmt.Errorf("%w, after %d rows; to go on there: %w", cause, s.rows, err)
 	}
-	if want, _ := md.GetValue("trine.rows"); want != strconv.FormatInt(s.rows, 10) {
-		return fmt.Errorf("%w: it has %d rows and says %s", ErrIncomplete, s.rows, want)
+	after, _ := part.reader.Schema().Metadata().GetValue("trine.resumed")
+	if after != s.token || !part.reader.Schema().Equal(s.Schema()) {
+		return errors.Join(fmt.Errorf("%w, after %d rows; the server does not go on there", cause, s.rows), part.close())
 	}
-	s.complete = true
+	old := s.part
+	s.part = part
+	_ = old.close() // it was cut
 	return nil
 }
 
 // Close ends the scan.
-func (s *Scan) Close() error {
-	s.reader.Release()
-	return s.body.Close()
-}
+func (s *Scan) Close() error { return s.part.close() }
