@@ -26,7 +26,7 @@ type TableStatus struct {
 	Location       string     `json:"location"`
 	Snapshot       int64      `json:"snapshot"`
 	Version        int        `json:"version"`
-	FormatVersion  int        `json:"format_version"` // Iceberg's
+	FormatVersion  int        `json:"format_version"`  // Iceberg's
 	Snapshots      int        `json:"snapshots"`       // that can be read
 	OldestSnapshot time.Time  `json:"oldest_snapshot"` // of these
 	Files          int        `json:"files"`           // data files
