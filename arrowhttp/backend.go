@@ -18,6 +18,7 @@ import (
 // that wrap the sentinels of package schema.
 type Backend struct {
 	Collections Collections
+	Named       NamedSchemas
 	Schemas     Schemas
 	Writer      Writer
 	Reader      Reader

@@ -24,6 +24,7 @@ type collectionView struct {
 }
 
 type schemaView struct {
+	Name    string          `json:"name,omitempty"` // of a named schema
 	Version schema.SchemaID `json:"version"`
 	Fields  []fieldView     `json:"fields"`
 }
@@ -39,19 +40,24 @@ type fieldView struct {
 func viewOf(c *schema.Collection) collectionView {
 	v := collectionView{
 		Tenant: c.Tenant, Collection: c.Name, Keyed: c.Schema.Keyed(), Key: []string{},
-		Schema:     schemaView{Version: c.Schema.ID, Fields: []fieldView{}},
+		Schema:     schemaView{Name: c.SchemaName, Version: c.Schema.ID, Fields: fieldViews(c.Schema)},
 		Definition: definition.FromCollection(c),
 	}
 	if !c.Created.IsZero() {
 		v.Created = c.Created.UTC().Format(time.RFC3339Nano)
 	}
-	for _, f := range c.Schema.Fields {
-		v.Schema.Fields = append(v.Schema.Fields, fieldView{f.ID, f.Name, f.Type.String(), f.Required, f.Doc})
-	}
 	for _, i := range c.Schema.Key {
 		v.Key = append(v.Key, c.Schema.Fields[i].Name)
 	}
 	return v
+}
+
+func fieldViews(s *schema.Schema) []fieldView {
+	out := []fieldView{}
+	for _, f := range s.Fields {
+		out = append(out, fieldView{f.ID, f.Name, f.Type.String(), f.Required, f.Doc})
+	}
+	return out
 }
 
 // statusView is what GET C tells beside collectionView.
@@ -228,7 +234,7 @@ type appliedAnswer struct {
 }
 
 // applyCollections answers POST /v1/tenants/{tenant}/collections: it applies a
-// file of up to MaxListLimit collections, all or none.
+// file of up to MaxListLimit collections and the named schemas in it, all or none.
 func applyCollections(q *request) error {
 	tenant, err := q.tenant()
 	if err != nil {
@@ -238,11 +244,11 @@ func applyCollections(q *request) error {
 	if err != nil {
 		return err
 	}
-	defs, err := q.definitions(tenant)
+	file, err := q.collectionFile(tenant)
 	if err != nil {
 		return err
 	}
-	applied, err := q.s.backend.Collections.Apply(q.ctx(), defs, dryRun)
+	schemas, applied, err := q.s.backend.Named.Apply(q.ctx(), file, dryRun)
 	if err != nil {
 		return err
 	}
@@ -251,35 +257,39 @@ func applyCollections(q *request) error {
 	answer := struct {
 		DryRun      bool            `json:"dry_run"`
 		Position    string          `json:"position"`
+		Schemas     []schemaAnswer  `json:"schemas,omitempty"`
 		Collections []appliedAnswer `json:"collections"`
-	}{dryRun, pos.String(), make([]appliedAnswer, len(applied))}
+	}{dryRun, pos.String(), make([]schemaAnswer, len(schemas)), make([]appliedAnswer, len(applied))}
+	for i, a := range schemas {
+		answer.Schemas[i].Schema = file.Schemas[i].Name
+		answer.Schemas[i].Created, answer.Schemas[i].Steps = told(a.Plan)
+	}
 	for i, a := range applied {
-		answer.Collections[i].Collection = defs[i].Collection
+		answer.Collections[i].Collection = file.Collections[i].Collection
 		answer.Collections[i].Created, answer.Collections[i].Steps = told(a.Plan)
 	}
 	return q.object(http.StatusOK, answer)
 }
 
-// definitions reads a file of collections of a tenant from the body.
-func (q *request) definitions(tenant string) ([]definition.Definition, error) {
+// collectionFile reads a file of collections of a tenant from the body.
+func (q *request) collectionFile(tenant string) (file definition.File, err error) {
 	data, err := q.definitionText(definition.MaxFileBytes)
 	if err != nil {
-		return nil, err
+		return file, err
 	}
-	defs, err := definition.ParseFileOf(tenant, data)
-	if err != nil {
-		return nil, err
+	if file, err = definition.ParseFileOf(tenant, data); err != nil {
+		return file, err
 	}
-	if len(defs) > MaxListLimit {
-		return nil, fmt.Errorf("body defines %d collections, at most %d are applied at once, send several: %w", len(defs), MaxListLimit, schema.ErrTooLarge)
+	if n := len(file.Collections); n > MaxListLimit {
+		return file, fmt.Errorf("body defines %d collections, at most %d are applied at once, send several: %w", n, MaxListLimit, schema.ErrTooLarge)
 	}
-	for _, d := range defs {
+	for _, d := range file.Collections {
 		if d.Tenant != tenant {
-			return nil, &schema.FieldError{Field: "tenant", Value: d.Tenant,
+			return file, &schema.FieldError{Field: "tenant", Value: d.Tenant,
 				Rule: fmt.Sprintf("the path names tenant %q; leave it out of the body or make them agree", tenant)}
 		}
 	}
-	return defs, nil
+	return file, nil
 }
 
 // definitionText reads a collection file of up to most bytes.

@@ -33,6 +33,7 @@ import (
 type store struct {
 	mu          sync.Mutex
 	changed     chan struct{} // closed and made anew at each write
+	named       map[string]*schema.NamedSchema
 	collections map[string]*table
 	schemas     map[schema.SchemaID]*schema.Schema
 	next        schema.Instance
@@ -68,13 +69,13 @@ type table struct {
 
 func newStore() *store {
 	return &store{
-		changed: make(chan struct{}), closed: make(chan struct{}, 100), readEnded: make(chan struct{}, 1000), collections: map[string]*table{}, schemas: map[schema.SchemaID]*schema.Schema{},
+		changed: make(chan struct{}), closed: make(chan struct{}, 100), readEnded: make(chan struct{}, 1000), collections: map[string]*table{}, named: map[string]*schema.NamedSchema{}, schemas: map[schema.SchemaID]*schema.Schema{},
 		next: schema.FirstUserInstance, pos: schema.Position{Generation: 1}, now: 1_700_000_000_000_000, batchRows: 3,
 	}
 }
 
 func (s *store) backend() arrowhttp.Backend {
-	return arrowhttp.Backend{Collections: s, Schemas: s, Writer: s, Reader: reader{s}, Changes: changes{s}, Trimmer: changes{s},
+	return arrowhttp.Backend{Collections: s, Named: namedSchemas{s}, Schemas: s, Writer: s, Reader: reader{s}, Changes: changes{s}, Trimmer: changes{s},
 		Scanner: s, Describer: s, Positions: s, Verifier: s, Upkeep: upkeep{s}}
 }
 

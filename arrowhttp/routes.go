@@ -20,6 +20,11 @@ func (s *Server) routes() []*route {
 		{method: get, pattern: basePath, handle: getCollection},
 		{method: del, pattern: basePath, handle: deleteCollection},
 
+		{method: get, pattern: "/v1/schemas", query: []string{"prefix", "after", "limit"}, handle: listSchemas},
+		{method: put, pattern: "/v1/schemas/{schema}", query: []string{"dry_run"}, handle: putSchema},
+		{method: get, pattern: "/v1/schemas/{schema}", handle: getSchema},
+		{method: del, pattern: "/v1/schemas/{schema}", handle: deleteSchema},
+
 		{method: post, pattern: basePath + "/records", query: []string{"op", "on_error"}, handle: writeRecords},
 		{method: post, pattern: "/v1/tenants/{tenant}/write", query: []string{"on_error"}, handle: writeMany},
 

@@ -48,28 +48,39 @@ const (
 // definition in JSON that names its collection, of MaxApplyBytes in all: all of
 // them come to what they say, or none.
 func (c *Client) ApplyMany(ctx context.Context, tenant string, definitions []json.RawMessage, dryRun bool) ([]Applied, error) {
-	body, err := json.Marshal(map[string]any{"collections": definitions})
+	_, out, err := c.ApplyFile(ctx, tenant, nil, definitions, dryRun)
+	return out, err
+}
+
+// ApplyFile is ApplyMany for collections and up to MaxApply named schemas, each a
+// definition in JSON that names its schema.
+func (c *Client) ApplyFile(ctx context.Context, tenant string, schemas, definitions []json.RawMessage, dryRun bool) (named, collections []Applied, err error) {
+	body, err := json.Marshal(append(schemas[:len(schemas):len(schemas)], definitions...))
 	if err != nil {
-		return nil, fmt.Errorf("encode definitions: %w", err)
+		return nil, nil, fmt.Errorf("encode definitions: %w", err)
 	}
 	q := url.Values{}
 	if dryRun {
 		q.Set("dry_run", "true")
 	}
 	var out struct {
+		Schemas     []Applied `json:"schemas"`
 		Collections []Applied `json:"collections"`
 	}
 	err = c.object(ctx, request{
 		method: http.MethodPost, path: "/v1/tenants/" + url.PathEscape(tenant) + "/collections", query: q, again: true,
 		header: http.Header{"Content-Type": {JSON}}, body: body,
 	}, &out)
-	if err == nil && len(out.Collections) != len(definitions) {
-		return nil, fmt.Errorf("server tells of %d collections, want %d", len(out.Collections), len(definitions))
+	if err == nil && (len(out.Collections) != len(definitions) || len(out.Schemas) != len(schemas)) {
+		return nil, nil, fmt.Errorf("server tells of %d collections and %d schemas, want %d and %d",
+			len(out.Collections), len(out.Schemas), len(definitions), len(schemas))
 	}
-	for i := range out.Collections {
-		out.Collections[i].DryRun = dryRun
+	for _, list := range [][]Applied{out.Schemas, out.Collections} {
+		for i := range list {
+			list[i].DryRun = dryRun
+		}
 	}
-	return out.Collections, err
+	return out.Schemas, out.Collections, err
 }
 
 // StoreStatus is how far a store is with a collection.
@@ -98,6 +109,7 @@ type Collection struct {
 	Keyed      bool     `json:"keyed"`
 	Key        []string `json:"key"`
 	Schema     struct {
+		Name    string  `json:"name"` // of a named schema, else empty
 		Version uint32  `json:"version"`
 		Fields  []Field `json:"fields"`
 	} `json:"schema"`

@@ -14,6 +14,20 @@ type Collection struct {
 	Created  time.Time
 	// LastIndexID is the highest IndexID that one of Indexes ever had.
 	LastIndexID IndexID
+	// Named is the named schema that Schema is the newest version of, and
+	// SchemaName its name. They are zero if the fields are the collection's own.
+	Named      NamedSchemaID
+	SchemaName string
+}
+
+// NamedSchema is a schema that collections share by its name: when it evolves, so
+// do they. It is immutable; an evolution makes another.
+type NamedSchema struct {
+	ID      NamedSchemaID
+	Name    string
+	Schema  *Schema
+	Created time.Time
+	Changed time.Time // when Schema came into force
 }
 
 // String is the collection's name as the command line writes it.

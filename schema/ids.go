@@ -51,6 +51,10 @@ func TrimmedInstance(key []byte) (Instance, bool) {
 // encoded row, so that a row can be read without knowing its collection.
 type SchemaID uint32
 
+// NamedSchemaID numbers the named schemas of a deployment, from 1. It is never
+// used again: a name that is given again stands for another.
+type NamedSchemaID uint32
+
 // IndexID numbers the secondary indexes of one Instance, from 1. It is never
 // used again: what is left of an index that was dropped is not taken for another's.
 type IndexID uint32

@@ -12,116 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/trinedb/trine/client"
-	"github.com/trinedb/trine/schema/definition"
 )
-
-func newApply(a *app) *cobra.Command {
-	var file string
-	var dryRun bool
-	cmd := &cobra.Command{
-		Use:   "apply -f FILE",
-		Short: "Create collections, or evolve them to what a file says",
-		Long: `Apply makes each collection of a YAML or JSON file what the file says: it
-creates it, or evolves its schema by Iceberg's rules. What is so already is
-left alone. A change that would break readers is refused.
-
-A file may hold any number of collections, or one schema for many of them. Each
-thousand of a tenant is applied at once: all of them, or none if one is refused.`,
-		Example: "  trine apply -f collections.yaml --dry-run\n  trine apply -f collections.yaml",
-		Args:    nArgs(0, 0),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if file == "" {
-				return usage("apply: name the collection file with -f (- for standard input)")
-			}
-			return a.apply(cmd, file, dryRun)
-		},
-	}
-	cmd.Flags().StringVarP(&file, "file", "f", "", "collection file, - for standard input")
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "tell what would be done, and do nothing")
-	return cmd
-}
-
-func (a *app) apply(cmd *cobra.Command, file string, dryRun bool) error {
-	in, err := openInput(cmd, file)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	data, err := io.ReadAll(in)
-	if err != nil {
-		return fmt.Errorf("read %s: %w", file, err)
-	}
-	defs, err := definition.ParseFile(data)
-	if err != nil {
-		return fmt.Errorf("%s: %w", file, err)
-	}
-	c, err := a.client()
-	if err != nil {
-		return err
-	}
-	for len(defs) > 0 {
-		part, texts, err := applyPart(defs)
-		if err != nil {
-			return err
-		}
-		done, err := c.ApplyMany(cmd.Context(), part[0].Tenant, texts, dryRun)
-		if err != nil {
-			return fmt.Errorf("apply %s: %w", span(part), err)
-		}
-		for i, d := range part {
-			if err := a.printApplied(cmd.OutOrStdout(), d.String(), done[i]); err != nil {
-				return err
-			}
-		}
-		defs = defs[len(part):]
-	}
-	return nil
-}
-
-// applyPart is the first of defs that can be applied together, and their texts.
-func applyPart(defs []definition.Definition) (part []definition.Definition, texts []json.RawMessage, err error) {
-	size := 100 // what is around them
-	for i, d := range defs {
-		text, err := json.Marshal(d)
-		if err != nil {
-			return nil, nil, fmt.Errorf("encode %s: %w", d, err)
-		}
-		size += len(text) + 1
-		if i == client.MaxApply || i > 0 && (d.Tenant != defs[0].Tenant || size > client.MaxApplyBytes) {
-			return defs[:i], texts, nil
-		}
-		texts = append(texts, text)
-	}
-	return defs, texts, nil
-}
-
-// span names collections that are applied together.
-func span(defs []definition.Definition) string {
-	if len(defs) == 1 {
-		return defs[0].String()
-	}
-	return fmt.Sprintf("%s to %s, %d collections of which none was changed", defs[0], defs[len(defs)-1], len(defs))
-}
-
-func (a *app) printApplied(w io.Writer, name string, done client.Applied) error {
-	if a.asJSON {
-		return json.NewEncoder(w).Encode(struct {
-			Name string `json:"name"`
-			client.Applied
-		}{name, done})
-	}
-	if len(done.Steps) == 0 {
-		fmt.Fprintf(w, "%s: as it is\n", name)
-	}
-	for _, s := range done.Steps {
-		what := s.Kind + " " + s.Field
-		if s.Field == name { // a collection's creation
-			what = s.Kind
-		}
-		fmt.Fprintln(w, strings.TrimSpace(fmt.Sprintf("%s: %s %s", name, what, s.Detail)))
-	}
-	return nil
-}
 
 func newLs(a *app) *cobra.Command {
 	return &cobra.Command{
@@ -195,15 +86,14 @@ func printCollection(w io.Writer, col client.Collection) {
 	}
 	fmt.Fprintf(w, "%s/%s: %s, %s rows, next seq %d, position %s\n",
 		col.Tenant, col.Collection, kind, humanize.Comma(col.Rows), col.NextSeq, col.Position)
+	if col.Schema.Name != "" {
+		fmt.Fprintf(w, "of schema %s\n", col.Schema.Name)
+	}
 	if col.FirstSeq > 0 {
 		fmt.Fprintf(w, "log begins at seq %d\n", col.FirstSeq)
 	}
 	fmt.Fprintln(w)
-	fields := newTable(w, "id", "field", "type", "required", "doc")
-	for _, f := range col.Schema.Fields {
-		fields.AppendRow(table.Row{f.ID, f.Name, f.Type, f.Required, f.Doc})
-	}
-	fields.Render()
+	printFields(w, col.Schema.Fields)
 	fmt.Fprintln(w)
 	stores := newTable(w, "store", "has changes below", "lacks", "oldest of them", "bytes")
 	for _, s := range []struct {
@@ -217,6 +107,14 @@ func printCollection(w io.Writer, col client.Collection) {
 	if col.Lake.Location != "" {
 		fmt.Fprintf(w, "\nIceberg table %s, snapshot %d, %d data files\n", col.Lake.Location, col.Lake.Snapshot, col.Lake.Files)
 	}
+}
+
+func printFields(w io.Writer, list []client.Field) {
+	fields := newTable(w, "id", "field", "type", "required", "doc")
+	for _, f := range list {
+		fields.AppendRow(table.Row{f.ID, f.Name, f.Type, f.Required, f.Doc})
+	}
+	fields.Render()
 }
 
 func printIndexes(w io.Writer, col client.Collection) {

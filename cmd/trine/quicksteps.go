@@ -30,11 +30,11 @@ func expect[T any](what string, got, want T) error {
 }
 
 func (t *tour) applyCollections(ctx context.Context) error {
-	defs, err := definition.ParseFile(t.data.collections)
+	file, err := definition.ParseFile(t.data.collections)
 	if err != nil {
 		return err
 	}
-	for _, d := range defs {
+	for _, d := range file.Collections {
 		body, err := json.Marshal(d)
 		if err != nil {
 			return err

@@ -58,7 +58,7 @@ SQL engine as an Iceberg table.
 	f.Lookup("token").DefValue = ""
 	f.BoolVar(&a.asJSON, "json", false, "answer in JSON, for machines")
 	root.AddCommand(
-		newQuickstart(), newServe(), newApply(a), newLs(a), newDescribe(a), newDrop(a),
+		newQuickstart(), newServe(), newApply(a), newLs(a), newDescribe(a), newDrop(a), newSchemas(a),
 		newWrite(a), newImport(a), newFence(a), newGet(a), newRange(a), newLog(a), newTrim(a), newScan(a),
 		newVerify(a), newIndex(a), newLake(a), newBench(a), newVersion(a),
 	)

@@ -18,6 +18,7 @@ import (
 func (n *Node) Backend() arrowhttp.Backend {
 	return arrowhttp.Backend{
 		Collections: collections{n.Registry, n},
+		Named:       namedSchemas{n},
 		Schemas:     n.Registry,
 		Writer:      writes{n},
 		Reader:      reads{n},
@@ -47,18 +48,8 @@ type collections struct {
 
 // Apply also has the collections' tables looked at, which may be pinned now.
 func (c collections) Apply(ctx context.Context, defs []definition.Definition, dryRun bool) ([]arrowhttp.Applied, error) {
-	applied, err := c.ApplyAll(ctx, defs, dryRun)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]arrowhttp.Applied, len(applied))
-	for i, a := range applied {
-		out[i] = arrowhttp.Applied(a)
-		if !dryRun && len(a.Plan.Steps) > 0 {
-			c.n.Engine.Evolved(a.Collection)
-		}
-	}
-	return out, nil
+	_, out, err := namedSchemas{c.n}.Apply(ctx, definition.File{Collections: defs}, dryRun)
+	return out, err
 }
 
 // Drop ends the collection and lets its table go. The index's space comes back

@@ -6,12 +6,11 @@ import (
 	stdsync "sync"
 
 	lru "github.com/hashicorp/golang-lru/v2"
-
-	"github.com/trinedb/trine/schema"
 )
 
-// cache keeps collections by the key of their name, and never one that is not,
-// or not any more, what a reader of the index would find.
+// cache keeps what names stand for, collections or named schemas, by the key of the
+// name, and never one that is not, or not any more, what a reader of the index
+// would find.
 //
 // A change is durable, and met by readers, before its append returns. So from
 // before the append until after it nothing is kept under its keys; and what a
@@ -21,9 +20,9 @@ import (
 // An append whose outcome is unknown may land at any time after. Nothing at all
 // is kept then until a change has landed that began later: the log has decided
 // about the first by then.
-type cache struct {
-	collections *lru.Cache[string, *schema.Collection]
-	seed        maphash.Seed
+type cache[V comparable] struct {
+	values *lru.Cache[string, V]
+	seed   maphash.Seed
 
 	mu      stdsync.Mutex
 	slots   [1024]slot
@@ -41,39 +40,49 @@ type slot struct {
 // sighting is the state of a slot when a reader began.
 type sighting struct{ changes, settled uint64 }
 
-func newCache(size int) (*cache, error) {
-	collections, err := lru.New[string, *schema.Collection](size)
+func newCache[V comparable](size int) (*cache[V], error) {
+	values, err := lru.New[string, V](size)
 	if err != nil {
-		return nil, fmt.Errorf("cached collections %d: %w", size, err)
+		return nil, fmt.Errorf("cache of %d: %w", size, err)
 	}
-	return &cache{collections: collections, seed: maphash.MakeSeed()}, nil
+	return &cache[V]{values: values, seed: maphash.MakeSeed()}, nil
 }
 
-func (c *cache) slot(key string) *slot {
+func (c *cache[V]) slot(key string) *slot {
 	return &c.slots[maphash.String(c.seed, key)%uint64(len(c.slots))]
 }
 
-func (c *cache) get(key string) (*schema.Collection, bool) { return c.collections.Get(key) }
+func (c *cache[V]) get(key string) (V, bool) { return c.values.Get(key) }
 
 // sight is called before a reader looks into the index.
-func (c *cache) sight(key string) sighting {
+func (c *cache[V]) sight(key string) sighting {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return sighting{c.slot(key).changes, c.settled}
 }
 
 // found keeps what a reader found there, if that still has to be so.
-func (c *cache) found(key string, coll *schema.Collection, seen sighting) {
+func (c *cache[V]) found(key string, v V, seen sighting) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.slot(key)
 	if s.open == 0 && c.doubt == 0 && seen == (sighting{s.changes, c.settled}) {
-		c.collections.Add(key, coll)
+		c.values.Add(key, v)
+	}
+}
+
+// refresh keeps next instead of kept, which says the same with older parts, if
+// kept is still what is kept.
+func (c *cache[V]) refresh(key string, kept, next V) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now, ok := c.values.Peek(key); ok && now == kept {
+		c.values.Add(key, next)
 	}
 }
 
 // begin is called before a change of keys is appended, and numbers it.
-func (c *cache) begin(keys []string) uint64 {
+func (c *cache[V]) begin(keys []string) uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.begun++
@@ -87,7 +96,7 @@ func (c *cache) begin(keys []string) uint64 {
 		}
 		s.changes++
 		s.open++
-		c.collections.Remove(key)
+		c.values.Remove(key)
 	}
 	return c.begun
 }
@@ -103,8 +112,8 @@ const (
 
 // end is called when the append of a change has returned. after gives what the
 // keys name since, those that name nothing left out; it is asked only of what
-// landed.
-func (c *cache) end(change uint64, keys []string, o outcome, after func() map[string]*schema.Collection) {
+// landed, and nil if none names anything.
+func (c *cache[V]) end(change uint64, keys []string, o outcome, after func() map[string]V) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -117,13 +126,13 @@ func (c *cache) end(change uint64, keys []string, o outcome, after func() map[st
 	for _, key := range keys {
 		c.slot(key).open--
 	}
-	if o != landed || c.doubt != 0 {
+	if o != landed || c.doubt != 0 || after == nil {
 		return
 	}
-	for key, coll := range after() {
+	for key, v := range after() {
 		// Where another change came in between, readers will find which was last.
 		if c.slot(key).alone == change {
-			c.collections.Add(key, coll)
+			c.values.Add(key, v)
 		}
 	}
 }

@@ -16,15 +16,18 @@ func (r *Registry) Drop(ctx context.Context, tenant, name string) (*schema.Colle
 	key := nameKey(tenant, name)
 	var dropped *schema.Collection
 	decide := func(s Sequenced) ([]schema.Group, error) {
-		row, ok, err := s.Get(schema.InstanceCollections, key)
-		if err != nil {
+		n := numbering{r: r, s: s}
+		var err error
+		if dropped, err = newView(s.Get, n.schema).collection(key); err != nil {
 			return nil, err
 		}
-		if !ok {
+		if dropped == nil {
 			return nil, schema.ErrNotFound
 		}
-		n := numbering{r: r, s: s}
-		if dropped, err = decode(key, row, n.schema); err != nil {
+		turned := uses{}
+		turned.turn(dropped, nil)
+		counted, err := turned.records(s.Get)
+		if err != nil {
 			return nil, err
 		}
 		ended := []schema.Record{
@@ -35,7 +38,7 @@ func (r *Registry) Drop(ctx context.Context, tenant, name string) (*schema.Colle
 			ended = append(ended, schema.Record{Op: schema.OpDelete, Key: pinnedKey(dropped.Instance)})
 		}
 		return []schema.Group{
-			{Instance: schema.InstanceCollections, Records: ended},
+			{Instance: schema.InstanceCollections, Records: append(ended, counted...)},
 			{Instance: schema.InstanceGuards, Records: []schema.Record{{Op: schema.OpDelete, Key: schema.GuardKey(dropped.Instance)}}},
 			{Instance: schema.InstanceTrims, Records: []schema.Record{{Op: schema.OpDelete, Key: schema.TrimKey(dropped.Instance)}}},
 		}, nil
@@ -43,7 +46,6 @@ func (r *Registry) Drop(ctx context.Context, tenant, name string) (*schema.Colle
 	c := change{
 		keys: []string{string(key)}, decide: decide,
 		writes: []schema.Instance{schema.InstanceCollections, schema.InstanceGuards, schema.InstanceTrims},
-		after:  func() map[string]*schema.Collection { return nil },
 	}
 	if err := r.change(ctx, c); err != nil {
 		return nil, fmt.Errorf("drop collection %s/%s: %w", tenant, name, err)

@@ -3,6 +3,8 @@ package registry
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
+	"slices"
 	"time"
 
 	"github.com/trinedb/trine/schema"
@@ -10,7 +12,10 @@ import (
 
 // An entry is a collection's definition as the log holds it;
 // docs/format/catalog.md has its bytes.
-const entryForm = 0x01
+const (
+	entryForm      = 0x01
+	entryFormNamed = 0x02 // of a named schema
+)
 
 // The members of an entry, in their order.
 const (
@@ -34,9 +39,13 @@ var leftOut = schema.Options{
 // encode is c's entry; its names are in the key.
 func encode(c *schema.Collection) []byte {
 	b := make([]byte, 0, 32)
-	b = append(b, entryForm)
-	b = binary.AppendUvarint(b, uint64(c.Instance))
-	b = binary.AppendUvarint(b, uint64(c.Schema.ID))
+	if c.Named == 0 {
+		b = binary.AppendUvarint(append(b, entryForm), uint64(c.Instance))
+		b = binary.AppendUvarint(b, uint64(c.Schema.ID))
+	} else {
+		b = binary.AppendUvarint(append(b, entryFormNamed), uint64(c.Instance))
+		b = binary.AppendUvarint(b, uint64(c.Named))
+	}
 	b = binary.AppendVarint(b, c.Created.UnixMicro())
 	o := c.Options
 	if o.LogRetention != leftOut.LogRetention {
@@ -84,8 +93,9 @@ func appendText(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
-// decode reads the entry under a name's key, its schema found by schemas.
-func decode(key, row []byte, schemas func(schema.SchemaID) (*schema.Schema, error)) (*schema.Collection, error) {
+// decode reads the entry under a name's key, its schema found by schemas, or by
+// named if that is a named one.
+func decode(key, row []byte, schemas func(schema.SchemaID) (*schema.Schema, error), named func(schema.NamedSchemaID) (*schema.NamedSchema, error)) (*schema.Collection, error) {
 	c, id, err := decodeEntry(row)
 	if err != nil {
 		return nil, err
@@ -93,19 +103,31 @@ func decode(key, row []byte, schemas func(schema.SchemaID) (*schema.Schema, erro
 	if c.Tenant, c.Name, err = splitName(key[1:]); err != nil {
 		return nil, err
 	}
+	if c.Named != 0 {
+		n, err := named(c.Named)
+		if err != nil {
+			return nil, err
+		}
+		return asNamed(c, n), nil
+	}
 	if c.Schema, err = schemas(id); err != nil {
 		return nil, err
 	}
 	return c, nil
 }
 
-// decodeEntry reads an entry: a collection without its names and its schema,
-// whose number it gives.
+// decodeEntry reads an entry: a collection without its names and its schema. It
+// gives the schema's number, 0 if that is a named one.
 func decodeEntry(row []byte) (*schema.Collection, schema.SchemaID, error) {
 	d := entryDecoder{rest: row}
-	d.want(d.byte() == entryForm)
+	form := d.byte()
+	d.want(form == entryForm || form == entryFormNamed)
 	c := &schema.Collection{Instance: schema.Instance(d.uvarint()), Options: leftOut}
-	id := schema.SchemaID(d.atMost(1<<32 - 1))
+	id := schema.SchemaID(d.atMost(math.MaxUint32))
+	if form == entryFormNamed {
+		c.Named, id = schema.NamedSchemaID(id), 0
+		d.want(c.Named != 0)
+	}
 	c.Created = time.UnixMicro(d.varint()).UTC()
 	for last := byte(0); len(d.rest) > 0 && !d.bad; {
 		m := d.byte()
@@ -117,6 +139,30 @@ func decodeEntry(row []byte) (*schema.Collection, schema.SchemaID, error) {
 		return nil, 0, fmt.Errorf("entry of %d bytes, wrong %d before its end: %w", len(row), len(d.rest), schema.ErrCorrupt)
 	}
 	return c, id, nil
+}
+
+// asNamed is c with n as it is now: its fields, and their names in indexes, which
+// hold by the ids.
+func asNamed(c *schema.Collection, n *schema.NamedSchema) *schema.Collection {
+	if c.Schema != nil && c.Schema.ID == n.Schema.ID && n.Schema.ID != 0 {
+		return c
+	}
+	out := *c
+	out.Schema, out.Named, out.SchemaName = n.Schema, n.ID, n.Name
+	out.Indexes = make([]schema.IndexSpec, len(c.Indexes))
+	for i, x := range c.Indexes {
+		x.Fields = slices.Clone(x.Fields)
+		for j, id := range x.FieldIDs {
+			if at := n.Schema.IndexID(id); at >= 0 {
+				x.Fields[j] = n.Schema.Fields[at].Name
+			}
+		}
+		out.Indexes[i] = x
+	}
+	if len(c.Indexes) == 0 {
+		out.Indexes = nil
+	}
+	return &out
 }
 
 // DefinedIndexes reads what a record of InstanceCollections says of a

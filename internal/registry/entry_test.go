@@ -30,7 +30,19 @@ func plainEntry() *schema.Collection {
 }
 
 func decodeWith(row []byte) (*schema.Collection, error) {
-	return registry.Decode([]byte("nacme\x00a"), row, func(id schema.SchemaID) (*schema.Schema, error) { return &schema.Schema{ID: id}, nil })
+	return registry.Decode([]byte("nacme\x00a"), row, numbered, func(id schema.NamedSchemaID) (*schema.NamedSchema, error) {
+		return &schema.NamedSchema{ID: id, Name: "event", Schema: &schema.Schema{ID: 77, Fields: []schema.Field{{ID: 2, Name: "new"}}}}, nil
+	})
+}
+
+func numbered(id schema.SchemaID) (*schema.Schema, error) { return &schema.Schema{ID: id}, nil }
+
+// namedEntry is of a named schema; its index is on a field that was renamed since.
+func namedEntry() *schema.Collection {
+	c := plainEntry()
+	c.Named, c.SchemaName, c.Schema = 9, "event", &schema.Schema{ID: 77, Fields: []schema.Field{{ID: 2, Name: "new"}}}
+	c.LastIndexID, c.Indexes = 1, []schema.IndexSpec{{ID: 1, Name: "by_old", Fields: []string{"new"}, FieldIDs: []int{2}}}
+	return c
 }
 
 // The bytes of version 1; see docs/format/catalog.md.
@@ -44,6 +56,7 @@ func TestEntryGolden(t *testing.T) {
 			"full", "01ac02058280f281838985060100020670696e6e6564038094ebdc03040305060307020104" +
 				"62795f6e01016e020703000462795f7302017303016e02", fullEntry,
 		},
+		{"named", "02ac02098280f28183898506060107010006" + "62795f6f6c6401" + "036e657702", namedEntry()},
 	} {
 		row := registry.Encode(tc.c)
 		if got := hex.EncodeToString(row); got != tc.want {
@@ -79,6 +92,7 @@ func TestEntryCutShort(t *testing.T) {
 func FuzzEntry(f *testing.F) {
 	f.Add(registry.Encode(plainEntry()))
 	f.Add(registry.Encode(fullEntry))
+	f.Add(registry.Encode(namedEntry()))
 	f.Fuzz(func(t *testing.T, row []byte) {
 		c, err := decodeWith(row)
 		if err != nil {
@@ -87,9 +101,50 @@ func FuzzEntry(f *testing.F) {
 			}
 			return
 		}
-		again, err := decodeWith(registry.Encode(c))
+		again, err := decodeWith(registry.Encode(c)) // of a named schema, with the fields' names of today
 		if err != nil || !reflect.DeepEqual(again, c) {
 			t.Fatalf("%x: %+v, again %+v, %v", row, c, again, err)
+		}
+	})
+}
+
+var namedSchema = &schema.NamedSchema{
+	ID: 9, Name: "event", Schema: &schema.Schema{ID: 300},
+	Created: time.UnixMicro(1_700_000_000_000_001).UTC(), Changed: time.UnixMicro(1_700_000_000_000_002).UTC(),
+}
+
+// The bytes of a named schema, version 1, and of what is cut short or too long.
+func TestNamedGolden(t *testing.T) {
+	row := registry.EncodeNamed(namedSchema)
+	if got, want := hex.EncodeToString(row), "01ac028280f281838985068480f28183898506056576656e74"; got != want {
+		t.Errorf("\n got %s\nwant %s", got, want)
+	}
+	if got, err := registry.DecodeNamed(9, row, numbered); err != nil || !reflect.DeepEqual(got, namedSchema) {
+		t.Errorf("read back %+v, %v", got, err)
+	}
+	for n := range row {
+		if _, err := registry.DecodeNamed(9, row[:n], numbered); !errors.Is(err, schema.ErrCorrupt) {
+			t.Errorf("%d bytes: %v", n, err)
+		}
+	}
+	if _, err := registry.DecodeNamed(9, append(row, 0), numbered); !errors.Is(err, schema.ErrCorrupt) {
+		t.Errorf("a byte too many: %v", err)
+	}
+}
+
+func FuzzNamed(f *testing.F) {
+	f.Add(registry.EncodeNamed(namedSchema))
+	f.Fuzz(func(t *testing.T, row []byte) {
+		n, err := registry.DecodeNamed(9, row, numbered)
+		if err != nil {
+			if !errors.Is(err, schema.ErrCorrupt) {
+				t.Fatal(err)
+			}
+			return
+		}
+		again, err := registry.DecodeNamed(9, registry.EncodeNamed(n), numbered)
+		if err != nil || !reflect.DeepEqual(again, n) {
+			t.Fatalf("%x: %+v, again %+v, %v", row, n, again, err)
 		}
 	})
 }

@@ -1,7 +1,9 @@
 package registry
 
-// Encode and Decode are the codec of entries.
+// The codecs of entries and of named schemas.
 var (
-	Encode = encode
-	Decode = decode
+	Encode      = encode
+	Decode      = decode
+	EncodeNamed = encodeNamed
+	DecodeNamed = decodeNamed
 )

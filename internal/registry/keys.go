@@ -14,14 +14,22 @@ import (
 //	InstanceCollections  'n' tenant 00 name → entry
 //	                     'i' instance (8 B)  → tenant 00 name
 //	                     'p' instance (8 B)  → empty: its lake option is pinned
+//	                     'u' named (4 B)     → collections of a named schema
+//	                     'u' named field (4 B each) → of them that need the field
 //	InstanceSchemas      'i' number (4 B)    → canonical schema
 //	                     'h' sha256 (32 B)   → number (4 B)
+//	                     's' name            → number of a named schema (4 B)
+//	                     'l' named (4 B)     → named schema
 const (
 	byName     = 'n'
 	byInstance = 'i'
 	byPinned   = 'p'
 	byNumber   = 'i'
 	byContent  = 'h'
+
+	byUse        = 'u'
+	bySchemaName = 's'
+	byNamed      = 'l'
 )
 
 func nameKey(tenant, name string) []byte {
@@ -46,6 +54,27 @@ func schemaKey(id schema.SchemaID) []byte {
 
 func contentKey(sum content) []byte {
 	return append([]byte{byContent}, sum[:]...)
+}
+
+func schemaNameKey(name string) []byte { return append([]byte{bySchemaName}, name...) }
+
+func namedKey(id schema.NamedSchemaID) []byte {
+	return binary.BigEndian.AppendUint32([]byte{byNamed}, uint32(id))
+}
+
+// use is what a row of uses counts: the collections of a named schema, or those
+// that need one of its fields.
+type use struct {
+	named schema.NamedSchemaID
+	field int // 0: the schema itself
+}
+
+func (u use) key() []byte {
+	key := binary.BigEndian.AppendUint32([]byte{byUse}, uint32(u.named))
+	if u.field != 0 {
+		key = binary.BigEndian.AppendUint32(key, uint32(u.field))
+	}
+	return key
 }
 
 func splitName(full []byte) (tenant, name string, err error) {

@@ -21,11 +21,13 @@ func (r *Registry) List(ctx context.Context, tenant, prefix, after string, limit
 	}
 	var out []*schema.Collection
 	err := r.store.Range(ctx, schema.InstanceCollections, from, to, func(key, row []byte) (bool, error) {
-		c, err := decode(key, row, r.schemasBy(ctx))
+		c, err := r.asOfOneTime(ctx, key, row)
 		if err != nil {
 			return false, err
 		}
-		out = append(out, c)
+		if c != nil {
+			out = append(out, c)
+		}
 		return len(out) < limit, nil
 	})
 	if err != nil {

@@ -61,9 +61,11 @@ type Options struct {
 type Registry struct {
 	store   Store
 	now     func() time.Time
-	cache   *cache
+	cache   *cache[*schema.Collection]
 	schemas *lru.Cache[schema.SchemaID, *schema.Schema]
 	numbers *lru.Cache[content, schema.SchemaID] // of durable schemas
+	named   *cache[*schema.NamedSchema]          // by name
+	names   *lru.Cache[schema.NamedSchemaID, string]
 }
 
 // maxCachedSchemas bounds the decoded schemas in memory, a few KiB each.
@@ -77,7 +79,7 @@ func New(o Options) (*Registry, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	cache, err := newCache(o.CachedCollections)
+	cache, err := newCache[*schema.Collection](o.CachedCollections)
 	if err != nil {
 		return nil, fmt.Errorf("open registry: %w", err)
 	}
@@ -89,7 +91,15 @@ func New(o Options) (*Registry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open registry: %w", err)
 	}
-	return &Registry{store: o.Store, now: o.Now, cache: cache, schemas: schemas, numbers: numbers}, nil
+	named, err := newCache[*schema.NamedSchema](maxCachedSchemas)
+	if err != nil {
+		return nil, fmt.Errorf("open registry: %w", err)
+	}
+	names, err := lru.New[schema.NamedSchemaID, string](maxCachedSchemas)
+	if err != nil {
+		return nil, fmt.Errorf("open registry: %w", err)
+	}
+	return &Registry{store: o.Store, now: o.Now, cache: cache, schemas: schemas, numbers: numbers, named: named, names: names}, nil
 }
 
 // Get is the collection called tenant/name; ErrNotFound if there is none.
@@ -183,39 +193,20 @@ func decodeSchema(id schema.SchemaID, row []byte, ok bool, err error) (*schema.S
 	return s, nil
 }
 
-// lookup is Get without the error for absence.
-func (r *Registry) lookup(ctx context.Context, tenant, name string) (*schema.Collection, error) {
-	key := nameKey(tenant, name)
-	if c, ok := r.cache.get(string(key)); ok {
-		return c, nil
-	}
-	seen := r.cache.sight(string(key))
-	row, ok, err := r.store.Get(ctx, schema.InstanceCollections, key)
-	if err != nil {
-		return nil, fmt.Errorf("read collection %s/%s: %w", tenant, name, err)
-	}
-	if !ok {
-		return nil, nil
-	}
-	c, err := decode(key, row, r.schemasBy(ctx))
-	if err != nil {
-		return nil, fmt.Errorf("decode collection %s/%s: %w", tenant, name, err)
-	}
-	r.cache.found(string(key), c, seen)
-	return c, nil
-}
-
 // change is a batch of the system collections.
 type change struct {
-	keys   []string // of the names that it is about
-	writes []schema.Instance
-	decide func(Sequenced) ([]schema.Group, error)
-	after  func() map[string]*schema.Collection // what the keys name once it has landed
+	keys    []string // of the names of collections that it is about
+	schemas []string // the names of schemas
+	writes  []schema.Instance
+	decide  func(Sequenced) ([]schema.Group, error)
+	// What the names stand for once it has landed; nil: nothing.
+	after func() map[string]*schema.Collection
+	named func() map[string]*schema.NamedSchema
 }
 
-// change carries c out, and keeps the cache right.
+// change carries c out, and keeps the caches right.
 func (r *Registry) change(ctx context.Context, c change) error {
-	n := r.cache.begin(c.keys)
+	n, m := r.cache.begin(c.keys), r.named.begin(c.schemas)
 	err := r.store.Append(ctx, c.writes, c.decide)
 	o := landed
 	switch {
@@ -225,6 +216,7 @@ func (r *Registry) change(ctx context.Context, c change) error {
 		o = failed
 	}
 	r.cache.end(n, c.keys, o, c.after)
+	r.named.end(m, c.schemas, o, c.named)
 	return err
 }
 

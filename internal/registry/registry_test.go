@@ -16,11 +16,15 @@ import (
 
 func open(t *testing.T, store registry.Store) *registry.Registry {
 	t.Helper()
-	r, err := registry.New(registry.Options{Store: store})
+	r, err := newRegistry(store)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return r
+}
+
+func newRegistry(store registry.Store) (*registry.Registry, error) {
+	return registry.New(registry.Options{Store: store})
 }
 
 func define(t *testing.T, tenant, name, fields string) definition.Definition {

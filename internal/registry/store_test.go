@@ -71,6 +71,7 @@ type memStore struct {
 	durable   state
 	sequenced state
 	appends   int // that wrote something
+	written   struct{ records, bytes int }
 	fail      error
 	hold      bool
 	waiting   []*held
@@ -135,6 +136,12 @@ func (m *memStore) Append(_ context.Context, writes []schema.Instance, decide fu
 	}
 	if refused == nil && len(writes) > 0 {
 		m.appends++
+		for _, g := range groups {
+			for _, rec := range g.Records {
+				m.written.records++
+				m.written.bytes += len(rec.Key) + len(rec.Row)
+			}
+		}
 		m.sequenced.apply(groups)
 	} else if groups = nil; len(m.waiting) == 0 {
 		return refused

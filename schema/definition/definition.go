@@ -10,7 +10,8 @@ import (
 type Definition struct {
 	Tenant     string             `json:"tenant,omitempty"`
 	Collection string             `json:"collection,omitempty"`
-	Fields     []FieldDef         `json:"fields"`
+	Schema     string             `json:"schema,omitempty"` // a named schema, instead of Fields and Key
+	Fields     []FieldDef         `json:"fields,omitempty"`
 	Key        []string           `json:"key,omitempty"`
 	Indexes    []schema.IndexSpec `json:"indexes,omitempty"`
 	Options    OptionsDef         `json:"options,omitzero"`
@@ -108,14 +109,14 @@ func FromCollection(c *schema.Collection) Definition {
 	d := Definition{
 		Tenant:     c.Tenant,
 		Collection: c.Name,
-		Fields:     defsOf(c.Schema.Fields),
+		Schema:     c.SchemaName,
 		Options:    optionsDefOf(c.Options),
+	}
+	if c.Named == 0 {
+		d.Fields, d.Key = defsOf(c.Schema.Fields), keyNames(c.Schema)
 	}
 	for _, x := range c.Indexes {
 		d.Indexes = append(d.Indexes, schema.IndexSpec{Name: x.Name, Fields: x.Fields, Unique: x.Unique})
-	}
-	for _, i := range c.Schema.Key {
-		d.Key = append(d.Key, c.Schema.Fields[i].Name)
 	}
 	return d
 }

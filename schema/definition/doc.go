@@ -20,6 +20,7 @@ const (
 	MaxFields      = 2000    // fields of a collection, nested ones, elements, keys and values counted
 	MaxDepth       = 32      // levels of types: a string is one, a list of strings two
 	MaxCollections = 10_000  // collections in a file
+	MaxSchemas     = 1000    // named schemas in a file
 	MaxKeyFields   = 16      // fields of a key or an index
 	MaxIndexes     = 32      // secondary indexes of a collection
 	MaxFieldName   = 128     // bytes of a field's name

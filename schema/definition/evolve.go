@@ -13,11 +13,35 @@ import (
 // Evolve plans how cur becomes what d asks for; a nil cur plans its creation.
 // Names that d leaves out are cur's. Fields keep their ids, and no id is ever
 // given out twice. The error is an *Error when d is wrong by itself, and an
-// *Incompatible when the way from cur to d would break readers.
+// *Incompatible when the way from cur to d would break readers. A definition that
+// names a schema is for EvolveNamed.
 func Evolve(cur *schema.Collection, d Definition) (Plan, error) {
+	if d.Schema != "" {
+		return Plan{}, problem(0, quote(d.Schema), "the fields of a collection of a named schema are the schema's")
+	}
 	if cur == nil {
 		return create(d)
 	}
+	d, err := namedAs(cur, d)
+	if err != nil {
+		return Plan{}, err
+	}
+	e := &evolver{last: cur.Schema.LastFieldID}
+	e.keptKey(cur.Schema, d.Fields)
+	if err := e.err(); err != nil {
+		return Plan{}, err
+	}
+	if err := d.Validate(); err != nil {
+		return Plan{}, err
+	}
+	if cur.Named != 0 {
+		e.step(StepSchema, "", "fields of its own instead of schema %s", cur.SchemaName)
+	}
+	return e.finish(cur, e.schema(cur.Schema, d.Fields, d.Key), d)
+}
+
+// namedAs is d with the names that it leaves out, which are cur's.
+func namedAs(cur *schema.Collection, d Definition) (Definition, error) {
 	if d.Tenant == "" {
 		d.Tenant = cur.Tenant
 	}
@@ -25,20 +49,25 @@ func Evolve(cur *schema.Collection, d Definition) (Plan, error) {
 		d.Collection = cur.Name
 	}
 	if d.Tenant != cur.Tenant || d.Collection != cur.Name {
-		return Plan{}, problem(0, quote(d.String()), "the definition is of another collection than "+cur.String())
+		return d, problem(0, quote(d.String()), "the definition is of another collection than "+cur.String())
 	}
-	e := &evolver{last: cur.Schema.LastFieldID}
-	e.keptKey(cur.Schema, d)
-	if err := e.err(); err != nil {
-		return Plan{}, err
-	}
-	if err := d.Validate(); err != nil {
-		return Plan{}, err
-	}
-	next := &schema.Schema{Fields: e.fields(cur.Schema.Fields, d.Fields, "")}
+	return d, nil
+}
+
+// schema evolves fields and key; it is cur itself if nothing changes.
+func (e *evolver) schema(cur *schema.Schema, fields []FieldDef, key []string) *schema.Schema {
+	next := &schema.Schema{Fields: e.fields(cur.Fields, fields, "")}
 	next.LastFieldID = e.last
-	next.Key = keyOf(next, d.Key)
-	e.sameKey(cur.Schema, next)
+	next.Key = keyOf(next, key)
+	e.sameKey(cur, next)
+	if bytes.Equal(EncodeSchema(next), EncodeSchema(cur)) {
+		return cur
+	}
+	return next
+}
+
+// finish plans what is of the collection beside its schema, which comes to next.
+func (e *evolver) finish(cur *schema.Collection, next *schema.Schema, d Definition) (Plan, error) {
 	indexes, lastIndex := e.indexes(cur, next, d.Indexes)
 	opts, err := d.Resolve()
 	if err != nil {
@@ -48,33 +77,35 @@ func Evolve(cur *schema.Collection, d Definition) (Plan, error) {
 	if err := e.err(); err != nil {
 		return Plan{}, err
 	}
-	if bytes.Equal(EncodeSchema(next), EncodeSchema(cur.Schema)) {
-		next = cur.Schema
-	}
 	return Plan{Schema: next, Indexes: indexes, LastIndexID: lastIndex, Options: opts, Steps: e.steps}, nil
 }
 
-// create plans a new collection.
+// create plans a new collection with fields of its own.
 func create(d Definition) (Plan, error) {
 	if err := d.Validate(); err != nil {
 		return Plan{}, err
 	}
+	return createWith((&evolver{}).freshSchema(d.Fields, d.Key), "", d)
+}
+
+// createWith plans a new collection of a schema, told of by how.
+func createWith(s *schema.Schema, how string, d Definition) (Plan, error) {
 	opts, err := d.Resolve()
 	if err != nil {
 		return Plan{}, err
 	}
-	e := &evolver{}
-	s := &schema.Schema{Fields: e.fresh(d.Fields)}
-	s.LastFieldID = e.last
-	s.Key = keyOf(s, d.Key)
-	detail := "append-only"
-	if s.Keyed() {
-		detail = "key " + strings.Join(d.Key, ", ")
-	}
-	detail = fmt.Sprintf("%s, %s, %s", plural(len(d.Fields), "field"), detail, plural(len(d.Indexes), "index"))
+	detail := fmt.Sprintf("%s%s, %s, %s", how, plural(len(d.Fields), "field"), keyDetail(s, d.Key), plural(len(d.Indexes), "index"))
 	steps := []Step{{Kind: StepCreate, Field: d.String(), Detail: detail}}
 	indexes, lastIndex := numberIndexes(nil, 0, s, d.Indexes)
 	return Plan{Schema: s, Indexes: indexes, LastIndexID: lastIndex, Options: opts, Steps: steps}, nil
+}
+
+// freshSchema is a schema of new fields.
+func (e *evolver) freshSchema(fields []FieldDef, key []string) *schema.Schema {
+	s := &schema.Schema{Fields: e.fresh(fields)}
+	s.LastFieldID = e.last
+	s.Key = keyOf(s, key)
+	return s
 }
 
 func plural(n int, noun string) string {

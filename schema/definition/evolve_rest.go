@@ -12,20 +12,20 @@ import (
 const keyRule = "a collection's key never changes, since it is what its rows are found and merged by: " +
 	"make a collection with the new key and write the rows there"
 
-// keptKey looks for a key field that d drops or makes optional. It goes first:
-// what else d says may be wrong only because of that.
-func (e *evolver) keptKey(cur *schema.Schema, d Definition) {
+// keptKey looks for a key field that fields drop or make optional. It goes first:
+// what else is said may be wrong only because of that.
+func (e *evolver) keptKey(cur *schema.Schema, fields []FieldDef) {
 	for _, i := range cur.Key {
 		name := cur.Fields[i].Name
-		at := slices.IndexFunc(d.Fields, func(f FieldDef) bool { return f.Name == name })
+		at := slices.IndexFunc(fields, func(f FieldDef) bool { return f.Name == name })
 		if at < 0 {
-			at = slices.IndexFunc(d.Fields, func(f FieldDef) bool { return f.Was == name })
+			at = slices.IndexFunc(fields, func(f FieldDef) bool { return f.Was == name })
 		}
 		switch {
 		case at < 0:
 			e.refuse(name, "dropped", "it is part of the key, and "+keyRule)
-		case !d.Fields[at].Required:
-			e.refuse(d.Fields[at].Name, "required to optional", "it is part of the key, and Iceberg's identifier fields are never null: keep required: true")
+		case !fields[at].Required:
+			e.refuse(fields[at].Name, "required to optional", "it is part of the key, and Iceberg's identifier fields are never null: keep required: true")
 		}
 	}
 }

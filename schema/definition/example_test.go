@@ -16,7 +16,7 @@ fields:
   - {name: elevation, type: int}
 key: [iata]
 `))
-	plan, _ := definition.Evolve(nil, first[0])
+	plan, _ := definition.Evolve(nil, first.Collections[0])
 	fmt.Print(plan)
 
 	airports := &schema.Collection{Tenant: "acme", Name: "airports", Schema: plan.Schema, Options: plan.Options}

@@ -9,7 +9,7 @@ import (
 	"github.com/trinedb/trine/schema"
 )
 
-// maxName is the length of a name of a tenant, collection or index.
+// maxName is the length of a name of a tenant, collection, index or schema.
 const maxName = 63
 
 // reserved are names that mean something else to Trine or to the SQL engines
@@ -19,7 +19,7 @@ var reserved = map[string][]string{
 	"index":  {"primary"},
 }
 
-// CheckName checks the name of a tenant, collection or index; kind is that
+// CheckName checks the name of a tenant, collection, index or schema; kind is that
 // word, for the message. The error is a *schema.FieldError.
 func CheckName(kind, name string) error {
 	if rule := nameRule(kind, name); rule != "" {

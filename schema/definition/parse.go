@@ -20,30 +20,30 @@ const treeDepthRule = "the file nests too deep: types nest at most 32 levels"
 // ParseFile reads a collection file and checks all it says. A file holds one
 // definition; or YAML documents with one each; or a list of them, by itself
 // or under collections:, where what stands beside collections: is taken by
-// each that does not say it itself, and where a name alone is enough. The
-// error is an *Error with line, field, value and rule of each problem, or a
-// schema.ErrTooLarge.
-func ParseFile(data []byte) ([]Definition, error) { return ParseFileOf("", data) }
+// each that does not say it itself, and where a name alone is enough. A document
+// with schema: and fields:, and no collection, is a named schema. The error is an
+// *Error with line, field, value and rule of each problem, or a schema.ErrTooLarge.
+func ParseFile(data []byte) (File, error) { return ParseFileOf("", data) }
 
-// ParseFileOf is ParseFile for a file whose definitions may leave their tenant
+// ParseFileOf is ParseFile for a file whose collections may leave their tenant
 // out, and then are of this one.
-func ParseFileOf(tenant string, data []byte) ([]Definition, error) {
+func ParseFileOf(tenant string, data []byte) (File, error) {
 	docs, err := documents(data)
 	if err != nil {
-		return nil, err
+		return File{}, err
 	}
 	p := &parser{checker: checker{lines: make(map[string]int)}, base: Definition{Tenant: tenant}}
 	for i, doc := range docs {
 		p.document(doc, strconv.Itoa(i))
 	}
 	if len(docs) == 0 {
-		return nil, problem(1, "", "the file is empty: it needs at least tenant, collection and fields")
+		return File{}, problem(1, "", "the file is empty: it needs at least tenant, collection and fields")
 	}
 	p.duplicates()
 	if err := p.err(); err != nil {
-		return nil, err
+		return File{}, err
 	}
-	return p.defs, nil
+	return File{Schemas: p.schemas, Collections: p.defs}, nil
 }
 
 // ParseOne reads one definition, whose tenant and collection may be left out,
@@ -93,10 +93,14 @@ type parser struct {
 	base    Definition // what no definition says
 	defs    []Definition
 	defLine []int
-	nodes   int  // visited, aliases followed
-	depth   int  // of types, while they are read
-	read    int  // fields of the definition, nested ones too
-	broken  bool // a definition could not be read whole, so checks would mislead
+
+	schemas    []Schema
+	schemaLine []int
+
+	nodes  int  // visited, aliases followed
+	depth  int  // of types, while they are read
+	read   int  // fields of the definition, nested ones too
+	broken bool // a definition could not be read whole, so checks would mislead
 }
 
 // bad notes a problem that keeps a definition from being understood.
@@ -147,6 +151,10 @@ func (p *parser) document(n *yaml.Node, at string) {
 	if !p.mapping(n, "", "the file") {
 		return
 	}
+	if isSchema(n) {
+		p.schemaDocument(n, at)
+		return
+	}
 	collections := lookup(n, "collections")
 	before := p.broken
 	p.broken, p.at = false, sections{}
@@ -171,7 +179,7 @@ func (p *parser) shared(n, collections *yaml.Node, base Definition, at string) {
 		p.bad(list, "collections", "", "collections is a list of names, or of collections: [a, b]")
 		return
 	}
-	if base.Fields != nil {
+	if base.Fields != nil || base.Schema != "" {
 		p.body(base)
 		if len(p.problems) > 0 {
 			p.broken = true
@@ -196,13 +204,18 @@ func (p *parser) list(n *yaml.Node, base Definition, from sections, at string) {
 			d := base
 			d.Collection = p.text(entry, entryAt, fmt.Sprintf("collections[%d]", i))
 			p.at.names = entryAt
-			if d.Fields == nil {
-				p.bad(entry, "fields", "", "a name alone shares the fields beside collections:, and there are none: add fields")
+			if d.Fields == nil && d.Schema == "" {
+				p.bad(entry, "fields", "", "a name alone shares the fields beside collections:, and there are none: add fields, or schema")
 			}
 			p.finish(d, entry.Line, false)
 			continue
 		}
-		if p.mapping(entry, fmt.Sprintf("collections[%d]", i), "a collection") {
+		if !p.mapping(entry, fmt.Sprintf("collections[%d]", i), "a collection") {
+			continue
+		}
+		if strings.Count(at, "/") == 0 && isSchema(entry) { // of a file that is a list
+			p.schemaDocument(entry, entryAt)
+		} else {
 			p.finish(p.definition(entry, base, entryAt), entry.Line, true)
 		}
 	}
@@ -221,8 +234,17 @@ func (p *parser) finish(d Definition, line int, whole bool) {
 	p.defLine = append(p.defLine, line)
 }
 
-// duplicates refuses two definitions of one collection.
+// duplicates refuses two definitions of one collection or schema.
 func (p *parser) duplicates() {
+	named := make(map[string]int, len(p.schemas))
+	for i, s := range p.schemas {
+		if j, dup := named[s.Name]; dup {
+			p.bad(&yaml.Node{Line: p.schemaLine[i]}, "schema", quote(s.Name),
+				fmt.Sprintf("the schema is defined on line %d already: remove one", p.schemaLine[j]))
+		} else {
+			named[s.Name] = i
+		}
+	}
 	first := make(map[string]int, len(p.defs))
 	for i, d := range p.defs {
 		if j, dup := first[d.String()]; dup {
@@ -238,12 +260,21 @@ func (p *parser) duplicates() {
 func (p *parser) definition(n *yaml.Node, base Definition, at string) Definition {
 	d := base
 	p.at.names = at
+	switch { // what is said here stands instead of what is taken over
+	case lookup(n, "schema") != nil:
+		d.Fields, d.Key = nil, nil
+	case lookup(n, "fields") != nil:
+		d.Schema = ""
+	}
 	p.each(n, "", at, func(key string, v *yaml.Node, vat string) bool {
 		switch key {
 		case "tenant":
 			d.Tenant = p.text(v, vat, "tenant")
 		case "collection":
 			d.Collection = p.text(v, vat, "collection")
+		case "schema":
+			p.at.schema = vat
+			d.Schema = p.text(v, vat, "schema")
 		case "fields":
 			p.at.fields, p.read = vat, 0
 			d.Fields = p.fieldDefs(v, vat, "")
@@ -262,7 +293,7 @@ func (p *parser) definition(n *yaml.Node, base Definition, at string) Definition
 			return false
 		}
 		return true
-	}, "tenant", "collection", "fields", "key", "indexes", "options")
+	}, "tenant", "collection", "schema", "fields", "key", "indexes", "options")
 	return d
 }
 

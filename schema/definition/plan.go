@@ -35,12 +35,13 @@ const (
 	StepAddIndex  StepKind = "add_index"
 	StepDropIndex StepKind = "drop_index"
 	StepOption    StepKind = "option"
+	StepSchema    StepKind = "schema" // another named schema, or none
 )
 
 // Step is one thing that a plan does.
 type Step struct {
 	Kind   StepKind `json:"kind"`
-	Field  string   `json:"field,omitempty"`  // dotted path of the field; or the index, or the option
+	Field  string   `json:"field,omitempty"`  // dotted path of the field; or the index, the option, the named schema
 	Detail string   `json:"detail,omitempty"` // for people
 }
 

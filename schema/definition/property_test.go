@@ -40,11 +40,11 @@ func TestDefinitionRoundTrip(t *testing.T) {
 		}
 		for _, form := range [][]byte{d.YAML(), []byte(want), marshalled} {
 			got, err := definition.ParseFile(form)
-			if err != nil || len(got) != 1 {
+			if err != nil || len(got.Collections) != 1 {
 				t.Fatalf("%v\n%s", err, form)
 			}
-			if encodeJSON(got[0]) != want {
-				t.Fatalf("got %s\nwant %s\nfrom %s", encodeJSON(got[0]), want, form)
+			if encodeJSON(got.Collections[0]) != want {
+				t.Fatalf("got %s\nwant %s\nfrom %s", encodeJSON(got.Collections[0]), want, form)
 			}
 		}
 	})
@@ -162,14 +162,20 @@ func FuzzParseFile(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		defs, err := definition.ParseFile(data)
+		file, err := definition.ParseFile(data)
 		if err != nil && !errors.Is(err, schema.ErrInvalid) && !errors.Is(err, schema.ErrTooLarge) {
 			t.Fatal(err)
 		}
-		for _, d := range defs {
+		for _, d := range file.Collections {
 			again, err := definition.ParseFile(d.YAML())
-			if err != nil || encodeJSON(again[0]) != encodeJSON(d) {
+			if err != nil || encodeJSON(again.Collections[0]) != encodeJSON(d) {
 				t.Fatalf("%v\n%s", err, d.YAML())
+			}
+		}
+		for _, s := range file.Schemas {
+			again, err := definition.ParseFile([]byte(encodeJSON(s)))
+			if err != nil || encodeJSON(again.Schemas[0]) != encodeJSON(s) {
+				t.Fatalf("%v\n%s", err, encodeJSON(s))
 			}
 		}
 	})

@@ -25,7 +25,8 @@ var update = flag.Bool("update", false, "rewrite the transcripts in testdata")
 //	apply    evolves the collection from what apply made before
 //	plan     answers as apply does, and changes nothing
 //	schema   answers the canonical form
-//	reset    forgets the collection
+//	named    evolves a named schema; answers the plan, and its fields with their ids
+//	reset    forgets the collection and the named schemas
 func TestTranscripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
@@ -76,17 +77,22 @@ func runTranscript(t *testing.T, file string) {
 type state struct {
 	cur *schema.Collection
 	ids schema.SchemaID
+
+	named map[string]*schema.NamedSchema
 }
 
 func (s *state) run(command, input string) string {
 	switch command {
 	case "parse":
-		defs, err := definition.ParseFile([]byte(input))
+		file, err := definition.ParseFile([]byte(input))
 		if err != nil {
 			return failure(err)
 		}
 		var docs []string
-		for _, d := range defs {
+		for _, s := range file.Schemas {
+			docs = append(docs, encodeJSON(s)+"\n")
+		}
+		for _, d := range file.Collections {
 			docs = append(docs, string(d.YAML()))
 		}
 		return strings.Join(docs, "---\n")
@@ -100,8 +106,10 @@ func (s *state) run(command, input string) string {
 		return s.apply(command, input)
 	case "schema":
 		return string(definition.EncodeSchema(s.cur.Schema)) + "\n"
+	case "named":
+		return s.evolveNamed(input)
 	case "reset":
-		s.cur = nil
+		s.cur, s.named = nil, nil
 		return ""
 	default:
 		return "unknown command\n"
@@ -116,7 +124,14 @@ func (s *state) apply(command, input string) string {
 	if d.Tenant == "" && s.cur == nil {
 		d.Tenant, d.Collection = "acme", "things"
 	}
-	plan, err := definition.Evolve(s.cur, d)
+	var plan definition.Plan
+	var next schema.Collection
+	if n := s.named[d.Schema]; n != nil {
+		next.Named, next.SchemaName = n.ID, n.Name
+		plan, err = definition.EvolveNamed(s.cur, d, n)
+	} else {
+		plan, err = definition.Evolve(s.cur, d)
+	}
 	if err != nil {
 		return failure(err)
 	}
@@ -125,8 +140,44 @@ func (s *state) apply(command, input string) string {
 			s.ids++
 			plan.Schema.ID = s.ids
 		}
-		s.cur = &schema.Collection{Tenant: "acme", Name: "things", Schema: plan.Schema,
+		s.cur = &schema.Collection{Tenant: "acme", Name: "things", Schema: plan.Schema, Named: next.Named, SchemaName: next.SchemaName,
 			Indexes: plan.Indexes, Options: plan.Options, Created: time.Unix(0, 0)}
+	}
+	return plan.String() + describe(plan.Schema)
+}
+
+// evolveNamed evolves the schema that input names, and with it the collection
+// if it is of that.
+func (s *state) evolveNamed(input string) string {
+	d, err := definition.ParseSchema([]byte(input))
+	if err != nil {
+		return failure(err)
+	}
+	cur := s.named[d.Name]
+	plan, err := definition.EvolveSchema(cur, d)
+	if err != nil {
+		return failure(err)
+	}
+	if s.named == nil {
+		s.named = make(map[string]*schema.NamedSchema)
+	}
+	next := &schema.NamedSchema{ID: schema.NamedSchemaID(len(s.named) + 1), Name: d.Name, Schema: plan.Schema}
+	if cur != nil {
+		next.ID = cur.ID
+	}
+	s.named[d.Name] = next
+	if s.cur != nil && s.cur.Named == next.ID {
+		moved := *s.cur
+		moved.Schema = next.Schema
+		moved.Indexes = nil // the registry has their fields by their ids
+		for _, x := range s.cur.Indexes {
+			x.Fields = nil
+			for _, id := range x.FieldIDs {
+				x.Fields = append(x.Fields, next.Schema.Fields[next.Schema.IndexID(id)].Name)
+			}
+			moved.Indexes = append(moved.Indexes, x)
+		}
+		s.cur = &moved
 	}
 	return plan.String() + describe(plan.Schema)
 }

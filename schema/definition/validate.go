@@ -14,7 +14,7 @@ import (
 // sections say where in a file each part of a definition is written, as
 // prefixes of the places that a reader noted lines for.
 type sections struct {
-	names, fields, key, indexes, options string
+	names, schema, fields, key, indexes, options string
 }
 
 // checker collects what is wrong with a definition.
@@ -71,6 +71,10 @@ func (c *checker) names(d Definition) {
 
 func (c *checker) body(d Definition) {
 	c.fields = 0
+	if d.Schema != "" {
+		c.ofNamed(d)
+		return
+	}
 	if len(d.Fields) == 0 {
 		c.add(c.at.fields, "fields", "", "a collection needs at least one field: add - {name: id, type: string}")
 	}
@@ -86,6 +90,20 @@ func (c *checker) body(d Definition) {
 		c.add(c.at.options+"/before_images", "options.before_images", "true",
 			"a collection without a key is only added to: its changes have no row before them; add a key, or remove the option")
 	}
+}
+
+// ofNamed checks a collection of a named schema. What depends on the schema's
+// fields is checked when they are known.
+func (c *checker) ofNamed(d Definition) {
+	if rule := nameRule("schema", d.Schema); rule != "" {
+		c.add(c.at.schema, "schema", quote(d.Schema), rule)
+	}
+	if d.Fields != nil || d.Key != nil {
+		c.add(c.at.schema, "schema", quote(d.Schema),
+			"give schema, or fields and key, not both: the fields and the key of a named schema are the schema's, in a document without collection")
+	}
+	c.indexList(d)
+	c.options(d.Options)
 }
 
 // fieldList checks the fields of a record or a struct.
@@ -239,7 +257,7 @@ func (c *checker) indexList(d Definition) {
 		c.add(c.at.indexes, "indexes", "", fmt.Sprintf("a collection has at most %d indexes", MaxIndexes))
 		return
 	}
-	if len(d.Indexes) > 0 && len(d.Key) == 0 {
+	if len(d.Indexes) > 0 && len(d.Key) == 0 && d.Schema == "" {
 		c.add(c.at.indexes, "indexes", "", "an index finds rows by their key, and the collection has none: add key, or remove indexes")
 		return
 	}
@@ -259,7 +277,10 @@ func (c *checker) indexList(d Definition) {
 		}
 		for j, name := range x.Fields {
 			fieldAt := fmt.Sprintf("%s/fields/%d", at, j)
-			f := c.topField(d, fieldAt, path+".fields", name)
+			var f *FieldDef
+			if d.Schema == "" {
+				f = c.topField(d, fieldAt, path+".fields", name)
+			}
 			if slices.Contains(x.Fields[:j], name) {
 				c.add(fieldAt, path+".fields", quote(name), "the index names this field twice: remove one")
 			} else if f != nil && !slices.Contains(keyKinds, f.Type.Kind) {

@@ -18,7 +18,11 @@ func (d Definition) YAML() []byte {
 	if d.Collection != "" {
 		b.WriteString("collection: " + yamlString(d.Collection) + "\n")
 	}
-	b.WriteString("fields:\n")
+	if d.Schema != "" {
+		b.WriteString("schema: " + yamlString(d.Schema) + "\n")
+	} else {
+		b.WriteString("fields:\n")
+	}
 	for i := range d.Fields {
 		b.WriteString("  - {" + yamlField(&d.Fields[i]) + "}\n")
 	}
