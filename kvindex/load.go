@@ -106,8 +106,14 @@ func (l *loader) run(ctx context.Context, groups iter.Seq2[LoadGroup, error]) er
 }
 
 // begin turns to a collection.
-func (l *loader) begin(inst schema.Instance) (err error) {
+func (l *loader) begin(ctx context.Context, inst schema.Instance) (err error) {
 	l.close()
+	if l.inst < schema.FirstUserInstance && inst >= schema.FirstUserInstance {
+		// Rows that are indexed are read by schemas that this Load brings.
+		if err := l.flush(ctx); err != nil {
+			return err
+		}
+	}
 	l.inst, l.gone = inst, false
 	known := false
 	if l.t, known, err = l.x.tally(inst); err == nil && !known {
@@ -120,6 +126,16 @@ func (l *loader) begin(inst schema.Instance) (err error) {
 	return err
 }
 
+// flush has all that came until now readable.
+func (l *loader) flush(ctx context.Context) error {
+	if len(l.batch.ops) > 0 {
+		if err := l.commit(ctx, progress{applied: l.applied, partial: l.c.Position, units: l.unit}); err != nil {
+			return err
+		}
+	}
+	return l.wait()
+}
+
 // close puts the stats of the collection at hand into the batch.
 func (l *loader) close() {
 	if l.open {
@@ -130,7 +146,7 @@ func (l *loader) close() {
 
 func (l *loader) group(ctx context.Context, g *LoadGroup) (err error) {
 	if g.Instance != l.inst {
-		if err := l.begin(g.Instance); err != nil {
+		if err := l.begin(ctx, g.Instance); err != nil {
 			return err
 		}
 	}

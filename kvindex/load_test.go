@@ -262,3 +262,38 @@ func TestLoadLongField(t *testing.T) {
 		t.Errorf("loaded index is %v, that of the chunks %v", got, want)
 	}
 }
+
+// keptCatalog knows the schemas that the index itself has.
+type keptCatalog struct {
+	catalog
+	index **kvindex.Index
+}
+
+func (k keptCatalog) Schema(ctx context.Context, id schema.SchemaID) (*schema.Schema, error) {
+	if _, ok, err := (*k.index).Get(ctx, schema.InstanceSchemas, fmt.Appendf(nil, "s%d", id)); err != nil || !ok {
+		return nil, fmt.Errorf("schema %d: %w", id, errors.Join(err, schema.ErrNotFound))
+	}
+	return k.catalog.Schema(ctx, id)
+}
+
+// TestLoadReadsItsSchemas loads a log whose schemas are in it too: an index that
+// begins empty reads them for the rows that come after.
+func TestLoadReadsItsSchemas(t *testing.T) {
+	m := newMaker()
+	zip := "z"
+	chunks := []*schema.Chunk{
+		m.chunk(schema.InstanceSchemas, upsert("s2", "a schema")),
+		m.chunk(schema.InstanceCollections, definition(16, definedIndex{ID: 1, Fields: []int{4}})),
+		m.chunk(16, town{id: "a", zip: &zip}.record(2)),
+	}
+	var x *kvindex.Index
+	o := testOptions(t.TempDir())
+	o.Catalog = keptCatalog{index: &x}
+	x, err := kvindex.Open(o)
+	must(t, err)
+	defer closeIndex(t, x)
+	must(t, x.Load(t.Context(), at(3), segmentsOf(rand.New(rand.NewPCG(1, 1)), chunks), kvindex.LoadOptions{}))
+	if n := x.CountEntries(16); n != 1 {
+		t.Errorf("%d entries", n)
+	}
+}
