@@ -117,9 +117,13 @@ type commitTask struct {
 	path       tablePath
 	id         uuid.UUID // in the names of its metadata files
 	progress   progress
-	time       time.Time // Commit.Since
-	began      time.Time // before the first of its files
-	rewrites   bool      // the rows stay what they are: see Replace
+	time       time.Time          // Commit.Since
+	began      time.Time          // before the first of its files
+	rewrites   bool               // the rows stay what they are: see Replace
+	asked      bool               // an engine asked for it: see CommitByEngine
+	snapshot   int64              // the id that the snapshot is to have; 0: any
+	edit       edit               // what else changes
+	extra      iceberg.Properties // more for the snapshot's summary
 
 	added    []*entry          // data files
 	gone     map[uint32]bool   // data files that leave, with their delete files

@@ -2,11 +2,9 @@ package lakehouse
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"maps"
-	"slices"
+	"math"
+	"time"
 
 	"github.com/apache/iceberg-go/table"
 
@@ -15,98 +13,66 @@ import (
 
 // Expire makes a version that no longer names snapshots older than
 // Options.SnapshotAge or more than Options.SnapshotsKept, if base names such: a
-// table that is not written to any more would name them for ever. The current
+// table that is not written to any more would name them for ever. What a tag names
+// stays, until the tag is removed or past the age that it was given. The current
 // snapshot stays what it is. Errors are as Commit's. It reports whether it made a
 // version; without one, the snapshot is base.
 //
 // The files stay where they are until Clean.
 func (l *Lake) Expire(ctx context.Context, c *schema.Collection, base *Snapshot) (*Snapshot, bool, error) {
-	overdue := l.overdue(base.meta.Snapshots(), l.opts.SnapshotsKept, 1)
-	if len(overdue) == 0 {
+	past := l.past(base.meta)
+	if past.empty() {
 		return base, false, nil
 	}
-	next, err := l.expire(ctx, c, base, overdue)
+	t := l.newTask(c, base)
+	t.rewrites = true
+	next, err := t.follow(ctx, past, nil)
 	if err != nil {
-		return nil, false, fmt.Errorf("expire %d snapshots of %s: %w", len(overdue), c, err)
+		return nil, false, fmt.Errorf("expire %d snapshots of %s: %w", len(past.drop), c, err)
 	}
 	return next, true, nil
 }
 
-func (l *Lake) expire(ctx context.Context, c *schema.Collection, base *Snapshot, overdue []int64) (*Snapshot, error) {
-	t := l.newTask(c, base)
-	t.rewrites = true
-	if err := t.checkBase(); err != nil {
-		return nil, err
+// past is what a version names and need not name any more.
+func (l *Lake) past(meta table.Metadata) edit {
+	e := edit{tags: map[string]*table.SnapshotRef{}}
+	stay := tagsOf(meta)
+	for name, ref := range stay {
+		if end, ok := l.tagEnd(meta, ref); ok && !l.opts.Now().Before(end) {
+			e.tags[name] = nil
+			delete(stay, name)
+		}
 	}
-	raw, err := t.withoutSnapshots(overdue)
-	if err != nil {
-		return nil, fmt.Errorf("build metadata: %w", err)
-	}
-	next := &Snapshot{
-		lake: l, table: t.path, version: t.version(), id: base.id, time: base.time,
-		progress: base.progress, manifests: base.manifests,
-	}
-	next.raw = raw
-	if next.meta, err = table.ParseMetadataBytes(raw); err != nil {
-		return nil, fmt.Errorf("build metadata: %w", err)
-	}
-	if err := next.index(); err != nil {
-		return nil, err
-	}
-	return next, t.makeCurrent(ctx, next, nil)
+	e.drop = l.overdue(meta.Snapshots(), stay, l.opts.SnapshotsKept)
+	return e
 }
 
-// withoutSnapshots is the base's metadata that no longer names some snapshots, the
-// oldest. It is edited as JSON, since a builder would stamp it with the time of
-// now: the next snapshot has to be younger than its base, and must not be younger
-// than the changes that it adds (see Commit.Since).
-func (t *commitTask) withoutSnapshots(overdue []int64) ([]byte, error) {
-	var all map[string]json.RawMessage
-	var part struct {
-		Snapshots []json.RawMessage `json:"snapshots"`
-		Log       []json.RawMessage `json:"snapshot-log"`
-		Files     []json.RawMessage `json:"metadata-log"`
-		Props     map[string]string `json:"properties"`
+// overdue are the snapshots, of some given oldest first, that are more than most or
+// older than Options.SnapshotAge, but for the newest one and those that tags name.
+func (l *Lake) overdue(snapshots []table.Snapshot, tags map[string]table.SnapshotRef, most int) (ids []int64) {
+	tagged := map[int64]bool{}
+	for _, ref := range tags {
+		tagged[ref.SnapshotID] = true
 	}
-	if err := errors.Join(json.Unmarshal(t.base.raw, &all), json.Unmarshal(t.base.raw, &part)); err != nil {
-		return nil, err
-	}
-	file, err := json.Marshal(table.MetadataLogEntry{MetadataFile: t.base.MetadataLocation(), TimestampMs: t.base.meta.LastUpdatedMillis()})
-	if err != nil {
-		return nil, err
-	}
-	part.Files = append(part.Files, file)
-	part.Files = part.Files[max(0, len(part.Files)-metadataLogLength):]
-	maps.Copy(part.Props, t.committed())
-	for name, list := range map[string]*[]json.RawMessage{"snapshots": &part.Snapshots, "snapshot-log": &part.Log} {
-		if *list, err = notNaming(*list, overdue); err != nil {
-			return nil, err
+	oldest := l.opts.Now().Add(-l.opts.SnapshotAge).UnixMilli()
+	for i := range snapshots {
+		newer := len(snapshots) - 1 - i // than this one
+		if tagged[snapshots[i].SnapshotID] || newer == 0 {
+			continue
 		}
-		if all[name], err = json.Marshal(*list); err != nil {
-			return nil, err
+		if newer >= most || snapshots[i].TimestampMs < oldest {
+			ids = append(ids, snapshots[i].SnapshotID)
 		}
 	}
-	var err1, err2 error
-	all["metadata-log"], err1 = json.Marshal(part.Files)
-	all["properties"], err2 = json.Marshal(part.Props)
-	if err := errors.Join(err1, err2); err != nil {
-		return nil, err
-	}
-	return json.Marshal(all)
+	return ids
 }
 
-// notNaming are the objects whose snapshot-id is none of ids.
-func notNaming(list []json.RawMessage, ids []int64) (rest []json.RawMessage, err error) {
-	for _, raw := range list {
-		var named struct {
-			ID int64 `json:"snapshot-id"`
-		}
-		if err := json.Unmarshal(raw, &named); err != nil {
-			return nil, err
-		}
-		if !slices.Contains(ids, named.ID) {
-			rest = append(rest, raw)
-		}
+// tagEnd is when a tag goes by itself, if ever: Iceberg counts the age of a
+// reference from its snapshot's time.
+func (l *Lake) tagEnd(meta table.Metadata, ref table.SnapshotRef) (time.Time, bool) {
+	snap := meta.SnapshotByID(ref.SnapshotID)
+	if ref.MaxRefAgeMs == nil || snap == nil || *ref.MaxRefAgeMs > math.MaxInt64/int64(time.Millisecond) {
+		return time.Time{}, false
 	}
-	return rest, nil
+	return time.UnixMilli(snap.TimestampMs).Add(time.Duration(*ref.MaxRefAgeMs) * time.Millisecond), true
 }

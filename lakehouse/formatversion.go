@@ -25,12 +25,12 @@ func checkFormat(c *schema.Collection) error {
 
 // format is the format version of the version being made. It never falls. A table
 // is converted by a commit, and never by what only moves rows, so that what moved
-// is in the format that it was read in.
+// is in the format that it was read in, nor by an engine's.
 func (t *commitTask) format() int {
 	switch {
 	case t.base == nil:
 		return max(minFormatVersion, t.collection.Options.LakeFormat)
-	case t.rewrites:
+	case t.rewrites || t.asked:
 		return t.base.FormatVersion()
 	default:
 		return max(t.base.FormatVersion(), t.collection.Options.LakeFormat)

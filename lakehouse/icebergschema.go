@@ -13,11 +13,15 @@ import (
 const keySortOrder = 1
 
 // icebergSchema is a collection's schema as its table has it: the user's
-// fields, then the system columns.
+// fields, then the system columns. These may be null where there is no key, as rows
+// that an engine appends have none, though what Trine writes always has them.
 func icebergSchema(s *schema.Schema) (*iceberg.Schema, error) {
 	fields, err := icebergFields(tableFields(s))
 	if err != nil {
 		return nil, err
+	}
+	for i := len(s.Fields); i < len(fields) && !s.Keyed(); i++ {
+		fields[i].Required = false
 	}
 	key := make([]int, len(s.Key))
 	for i, k := range s.Key {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math"
 	"sync/atomic"
 
 	"github.com/apache/iceberg-go"
@@ -81,7 +82,7 @@ func parseManifest(f iceberg.ManifestFile, raw []byte) (_ *manifest, err error) 
 			snapshot: e.SnapshotID(), seq: e.SequenceNum(), fileSeq: e.SequenceNum(),
 		}
 		if x.unpaired = file.FileFormat() == iceberg.PuffinFile; !x.unpaired {
-			if x.ordinal, err = parseOrdinal(file.FilePath()); err != nil {
+			if x.ordinal, err = ordinalOf(file); err != nil {
 				return nil, err
 			}
 		}
@@ -95,6 +96,9 @@ func parseManifest(f iceberg.ManifestFile, raw []byte) (_ *manifest, err error) 
 
 func firstSeq(f iceberg.DataFile) schema.Seq {
 	v, ok := decodeBound(schema.Type{Kind: schema.KindLong}, f.LowerBoundValues()[schema.SeqColumnID])
+	if none := f.NullValueCounts()[schema.SeqColumnID] == f.Count(); none && f.Count() > 0 {
+		return math.MaxInt64
+	}
 	if !ok || v.IsNull() {
 		return 0
 	}

@@ -21,16 +21,30 @@ type SnapshotRef struct {
 
 // Overdue reports whether Expire has something to do.
 func (s *Snapshot) Overdue() bool {
-	return len(s.lake.overdue(s.meta.Snapshots(), s.lake.opts.SnapshotsKept, 1)) > 0
+	past := s.lake.past(s.meta)
+	return !past.empty()
 }
 
 // NextExpiry is when Expire will first have something to do, if nothing is
 // committed before; zero if never.
-func (s *Snapshot) NextExpiry() time.Time {
-	if named := s.Named(); len(named) > 1 {
-		return named[0].Time.Add(s.lake.opts.SnapshotAge + time.Millisecond)
+func (s *Snapshot) NextExpiry() (next time.Time) {
+	tags := tagsOf(s.meta)
+	tagged := map[int64]bool{s.id: true}
+	for _, ref := range tags {
+		tagged[ref.SnapshotID] = true
+		if end, ok := s.lake.tagEnd(s.meta, ref); ok && (next.IsZero() || end.Before(next)) {
+			next = end
+		}
 	}
-	return time.Time{}
+	for _, named := range s.Named() {
+		if tagged[named.ID] {
+			continue
+		}
+		if end := named.Time.Add(s.lake.opts.SnapshotAge + time.Millisecond); next.IsZero() || end.Before(next) {
+			next = end
+		}
+	}
+	return next
 }
 
 // Version is the number of the table's version.

@@ -115,11 +115,14 @@ func (p *rewritePlan) together(files []*tableFile) []*tableFile {
 	return files[:best]
 }
 
-// appended chooses neighbours in seq order. Nothing is deleted there.
+// appended chooses neighbours in seq order. Nothing is deleted there. What an
+// engine appended has no place in that order, and is left as it is.
 func (p *rewritePlan) appended(s *Snapshot) {
-	files := make([]*tableFile, len(s.files))
+	files := make([]*tableFile, 0, len(s.files))
 	for i := range s.files {
-		files[i] = &s.files[i]
+		if f := &s.files[i]; !f.unnumbered() {
+			files = append(files, f)
+		}
 	}
 	slices.SortStableFunc(files, func(a, b *tableFile) int { return cmp.Compare(a.data.firstSeq, b.data.firstSeq) })
 	for from := 0; from < len(files); {

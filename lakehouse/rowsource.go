@@ -139,6 +139,9 @@ func (r *rowSource) load() error {
 	if !ok1 || !ok2 {
 		return fmt.Errorf("system columns are a %s and a %s: %w", part.Column(user).DataType(), part.Column(user+1).DataType(), schema.ErrCorrupt)
 	}
+	if seqs.NullN()+times.NullN() > 0 {
+		return fmt.Errorf("rows without a seq or time, of which its manifest says nothing: %w", schema.ErrCorrupt)
+	}
 	traced, err := r.traced(part, user+len(systemFields))
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package lakehouse
 
 import (
+	"maps"
 	"strconv"
 
 	"github.com/apache/iceberg-go"
@@ -77,6 +78,7 @@ func (t *commitTask) tallies() (n tallies) {
 func (t *commitTask) summary() iceberg.Properties {
 	n := t.tallies()
 	p := iceberg.Properties{}
+	maps.Copy(p, t.extra)
 	for key, v := range map[string]int64{
 		"added-data-files":              n.added.files,
 		"added-records":                 n.added.rows,

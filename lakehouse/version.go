@@ -27,7 +27,10 @@ func (t *commitTask) writeVersion(ctx context.Context) (*Snapshot, error) {
 	}
 	next := &Snapshot{
 		lake: t.lake, table: t.path, version: t.version(),
-		id: rand.Int64N(1<<62) + 1, time: t.since(), progress: t.progress,
+		id: t.snapshot, time: t.since(), progress: t.progress,
+	}
+	if next.id == 0 {
+		next.id = rand.Int64N(1<<62) + 1
 	}
 	seq, parent := int64(1), (*int64)(nil)
 	if t.base != nil {
@@ -113,9 +116,9 @@ func (t *commitTask) builder() (*table.MetadataBuilder, error) {
 	if t.base != nil {
 		b, err := table.MetadataBuilderFromBase(t.base.meta, t.base.MetadataLocation())
 		if err == nil {
-			err = errors.Join(b.SetFormatVersion(t.format()), b.SetProperties(t.committed()))
+			err = errors.Join(b.SetFormatVersion(t.format()), t.edit.apply(b, t.committed()))
 		}
-		if err != nil || t.rewrites || b.CurrentSchema().Equals(s) {
+		if err != nil || t.rewrites || t.asked || b.CurrentSchema().Equals(s) {
 			return b, err
 		}
 		return b, errors.Join(b.AddSchema(s), b.SetCurrentSchemaID(-1))
@@ -188,23 +191,24 @@ func (t *commitTask) finish(b *table.MetadataBuilder, snap *table.Snapshot) erro
 	if t.base == nil {
 		return nil
 	}
+	if err := t.edit.applyTags(b); err != nil {
+		return err
+	}
 	// A statement that began before this commit may need the base.
-	remove := t.lake.overdue(t.base.meta.Snapshots(), t.lake.opts.SnapshotsKept-1, 1)
+	remove := t.lake.overdue(t.base.meta.Snapshots(), t.tags(), t.lake.opts.SnapshotsKept-1)
 	if len(remove) == 0 {
 		return nil
 	}
 	return b.RemoveSnapshots(remove, false)
 }
 
-// overdue are the snapshots, of some given oldest first, that are more than most or
-// older than Options.SnapshotAge, but for the newest least ones.
-func (l *Lake) overdue(snapshots []table.Snapshot, most, least int) (ids []int64) {
-	oldest := l.opts.Now().Add(-l.opts.SnapshotAge).UnixMilli()
-	for i := range snapshots {
-		newer := len(snapshots) - 1 - i // than this one
-		if newer >= least && (newer >= most || snapshots[i].TimestampMs < oldest) {
-			ids = append(ids, snapshots[i].SnapshotID)
+// tags are the base's, with what this version changes of them.
+func (t *commitTask) tags() map[string]table.SnapshotRef {
+	tags := tagsOf(t.base.meta)
+	for name, ref := range t.edit.tags {
+		if ref != nil {
+			tags[name] = *ref
 		}
 	}
-	return ids
+	return tags
 }

@@ -2,12 +2,16 @@ package sync
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 
 	"github.com/trinedb/trine/schema"
 )
+
+// noSeq stands for the seq of a row that has none: an SQL engine appended it.
+const noSeq = schema.Seq(math.MaxUint64)
 
 // lakeRows reads the rows of batches that a snapshot yields with the system
 // columns last.
@@ -32,6 +36,9 @@ func (l *lakeRows) each(batch arrow.RecordBatch, fn func(values []schema.Value, 
 	user := array.NewRecordBatch(arrow.NewSchema(batch.Schema().Fields()[:l.fields], nil), batch.Columns()[:l.fields], batch.NumRows())
 	defer user.Release()
 	return l.rows.Rows(user, func(i int, values []schema.Value) error {
+		if seqs.IsNull(i) {
+			return fn(values, noSeq)
+		}
 		return fn(values, schema.Seq(seqs.Value(i)))
 	})
 }

@@ -116,6 +116,9 @@ func planScan(c *schema.Collection, req query.Scan) (*scanPlan, error) {
 		}
 		p.pick = append(p.pick, at)
 		fields[i] = full.Field(at)
+		if !ok && !c.Schema.Keyed() {
+			fields[i].Nullable = true // a system column: what an SQL engine appended has none
+		}
 	}
 	p.out = arrow.NewSchema(fields, nil)
 	return p, nil
@@ -155,7 +158,7 @@ func (p *scanPlan) lake(ctx context.Context, pin *scanPin, at *scanCursor, yield
 			return false
 		}
 		at.enter(query.ScanPlace{File: b.File})
-		out, err := p.filter(ctx, b.Batch, pin.lakeTo)
+		out, err := p.filter(ctx, b.Batch, pin)
 		if err != nil {
 			yield(nil, err)
 			return false

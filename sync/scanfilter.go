@@ -12,10 +12,10 @@ import (
 	"github.com/trinedb/trine/schema"
 )
 
-// filter keeps the rows of a lake batch that the predicate takes and whose seq
-// is below to, and projects them.
-func (p *scanPlan) filter(ctx context.Context, batch arrow.RecordBatch, to schema.Seq) (arrow.RecordBatch, error) {
-	if p.where == nil && to == seqEnd {
+// filter keeps the rows of a lake batch that the predicate takes and that the pin
+// reaches, and projects them.
+func (p *scanPlan) filter(ctx context.Context, batch arrow.RecordBatch, pin *scanPin) (arrow.RecordBatch, error) {
+	if p.where == nil && !pin.asOf {
 		return p.project(batch), nil
 	}
 	keep := make([]bool, batch.NumRows())
@@ -25,10 +25,10 @@ func (p *scanPlan) filter(ctx context.Context, batch arrow.RecordBatch, to schem
 	if p.where != nil {
 		p.where.Filter(batch, keep)
 	}
-	if to != seqEnd {
+	if pin.asOf {
 		seqs := batch.Column(batch.Schema().FieldIndices(schema.SeqColumn)[0]).(*array.Int64)
 		for i := range keep {
-			keep[i] = keep[i] && schema.Seq(seqs.Value(i)) < to
+			keep[i] = keep[i] && seqs.IsValid(i) && schema.Seq(seqs.Value(i)) < pin.lakeTo
 		}
 	}
 	return selectRows(ctx, p.project(batch), keep)

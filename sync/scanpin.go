@@ -9,12 +9,13 @@ import (
 	"github.com/trinedb/trine/schema"
 )
 
-// scanPin is what a scan reads: rows of snap with a seq below lakeTo and not
-// hidden, then the changes with from ≤ seq < to (folded, if keyed).
+// scanPin is what a scan reads: rows of snap with a seq below lakeTo, or with none,
+// and not hidden, then the changes with from ≤ seq < to (folded, if keyed).
 type scanPin struct {
 	position schema.Position
 	snap     *lakehouse.Snapshot
 	lakeTo   schema.Seq
+	asOf     bool // rows without a seq, which an engine appended, are left out
 	hide     map[uint32][]uint32
 	from, to schema.Seq
 	tail     *fold // nil for an append-only collection
@@ -98,6 +99,7 @@ func (e *Engine) pinTail(ctx context.Context, c *schema.Collection, req query.Sc
 		if p.to, err = asOf(c, *req.AtSeq, p.to); err != nil {
 			return err
 		}
+		p.asOf = true
 		p.cutLake(c)
 	}
 	if done, err := e.pinTrimmed(ctx, c, p, next, limit); done || err != nil {

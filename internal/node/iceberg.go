@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/trinedb/trine/lakehouse"
 	"github.com/trinedb/trine/lakehouse/rest"
 	"github.com/trinedb/trine/schema"
 )
@@ -86,6 +87,22 @@ func (t tables) Load(ctx context.Context, namespace, table string) (string, []by
 		}
 		snap, err = stale, nil
 	}
+	if err != nil {
+		return "", nil, err
+	}
+	return snap.MetadataLocation(), snap.Metadata(), nil
+}
+
+// Commit makes what an engine asks of a table its next version.
+func (t tables) Commit(ctx context.Context, namespace, table string, ask lakehouse.EngineCommit) (string, []byte, error) {
+	c, err := t.collection(ctx, namespace, table)
+	if err != nil {
+		return "", nil, err
+	}
+	if err := t.n.spaceForWrites(); err != nil {
+		return "", nil, err
+	}
+	snap, err := t.n.Engine.CommitByEngine(ctx, c, ask)
 	if err != nil {
 		return "", nil, err
 	}

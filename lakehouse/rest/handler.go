@@ -6,7 +6,10 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+
+	"github.com/trinedb/trine/lakehouse"
 )
 
 // Source is what the catalog shows: tenants as namespaces, collections as
@@ -21,6 +24,12 @@ type Source interface {
 	// Load brings a table up to date and returns its newest metadata file:
 	// its URI and its content.
 	Load(ctx context.Context, namespace, table string) (location string, metadata []byte, err error)
+	// Commit makes what an engine asks of a table its next version, and returns that
+	// as Load does. schema.ErrConflict: the table is not as the engine requires, or
+	// it was overtaken; schema.ErrUnsupported, with what to do instead:
+	// such changes are not an engine's to make; schema.ErrUnknownOutcome: it may
+	// have happened.
+	Commit(ctx context.Context, namespace, table string, ask lakehouse.EngineCommit) (location string, metadata []byte, err error)
 	// Exists reports whether the tenant (table == "") or the table exists,
 	// without bringing it up to date.
 	Exists(ctx context.Context, namespace, table string) (bool, error)
@@ -77,6 +86,7 @@ func (c *catalog) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 //	config
 //	[prefix/]namespaces[/{ns}[/tables[/{table}[/metrics|credentials]]]]
 //	[prefix/]namespaces/{ns}/views[/{view}]
+//	[prefix/]transactions/commit
 func (q *call) route() error {
 	segments, err := pathSegments(q.r.URL.EscapedPath())
 	if err != nil || len(segments) < 2 || segments[0] != "v1" {
@@ -86,16 +96,24 @@ func (q *call) route() error {
 	if len(q.rest) == 1 && q.rest[0] == "config" {
 		return q.reading(q.config)
 	}
-	if q.rest[0] != "namespaces" && len(q.rest) > 1 {
+	if q.rest[0] != "namespaces" && len(q.rest) > 1 && !q.is("transactions", "commit") {
 		q.scope, q.rest = q.rest[0], q.rest[1:]
 	}
-	if q.rest[0] != "namespaces" {
+	switch {
+	case q.is("transactions", "commit") && q.r.Method == http.MethodPost:
+		return q.transaction()
+	case q.rest[0] != "namespaces":
 		return q.elsewhere()
-	}
-	if len(q.rest) == 1 {
+	case len(q.rest) == 1:
 		return q.reading(q.namespaces)
 	}
-	namespace := q.rest[1]
+	return q.inNamespace(q.rest[1])
+}
+
+func (q *call) is(path ...string) bool { return slices.Equal(q.rest, path) }
+
+// inNamespace finds what is asked for of one namespace.
+func (q *call) inNamespace(namespace string) error {
 	if q.scope != "" && q.scope != namespace {
 		return noSuchNamespace(namespace)
 	}
@@ -104,14 +122,16 @@ func (q *call) route() error {
 		return q.reading(func() error { return q.namespace(namespace) })
 	case rest[0] == "tables" && len(rest) == 1:
 		return q.reading(func() error { return q.tables(namespace) })
+	case rest[0] == "tables" && len(rest) == 2 && q.r.Method == http.MethodPost:
+		return q.commit(namespace, rest[1])
 	case rest[0] == "tables" && len(rest) == 2:
 		return q.reading(func() error { return q.table(namespace, rest[1]) })
 	case rest[0] == "tables" && len(rest) == 3 && rest[2] == "metrics" && q.r.Method == http.MethodPost:
 		return q.metrics()
 	case rest[0] == "tables" && len(rest) == 3 && rest[2] == "credentials":
-		return q.reading(func() error { return q.json(map[string]any{"storage-credentials": []any{}}) })
+		return q.reading(func() error { return q.credentials(namespace, rest[1]) })
 	case rest[0] == "views" && len(rest) == 1:
-		return q.reading(func() error { return q.json(map[string]any{"identifiers": []any{}, "next-page-token": nil}) })
+		return q.reading(func() error { return q.views(namespace) })
 	case rest[0] == "views" && len(rest) == 2:
 		return q.reading(func() error { return failure(http.StatusNotFound, "NoSuchViewException", "there are no views") })
 	}
@@ -161,6 +181,7 @@ var endpoints = []string{
 	"HEAD /v1/{prefix}/namespaces/{namespace}",
 	"GET /v1/{prefix}/namespaces/{namespace}/tables",
 	"GET /v1/{prefix}/namespaces/{namespace}/tables/{table}",
+	"POST /v1/{prefix}/namespaces/{namespace}/tables/{table}",
 	"HEAD /v1/{prefix}/namespaces/{namespace}/tables/{table}",
 	"GET /v1/{prefix}/namespaces/{namespace}/tables/{table}/credentials",
 	"POST /v1/{prefix}/namespaces/{namespace}/tables/{table}/metrics",

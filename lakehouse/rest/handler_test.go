@@ -19,10 +19,12 @@ import (
 
 // source has tenants with tables, of which one is real.
 type source struct {
-	tenants map[string][]string
-	snap    *lakehouse.Snapshot
-	loads   int
-	fail    error
+	tenants    map[string][]string
+	snap       *lakehouse.Snapshot
+	lake       *lakehouse.Lake
+	collection *schema.Collection
+	loads      int
+	fail       error
 }
 
 func page(all []string, after string, limit int) []string {
@@ -63,6 +65,22 @@ func (s *source) Load(ctx context.Context, ns, name string) (string, []byte, err
 	return s.snap.MetadataLocation(), s.snap.Metadata(), s.fail
 }
 
+// Commit makes it of the real table.
+func (s *source) Commit(ctx context.Context, ns, name string, ask lakehouse.EngineCommit) (string, []byte, error) {
+	if ok, err := s.Exists(ctx, ns, name); !ok || err != nil {
+		return "", nil, fmt.Errorf("table %s.%s: %w", ns, name, schema.ErrNotFound)
+	}
+	if s.fail != nil {
+		return "", nil, s.fail
+	}
+	next, _, err := s.lake.CommitByEngine(ctx, lakehouse.EngineChange{Collection: s.collection, Base: s.snap, Commit: ask})
+	if err != nil {
+		return "", nil, err
+	}
+	s.snap = next
+	return next.MetadataLocation(), next.Metadata(), nil
+}
+
 func newSource(t *testing.T) *source {
 	t.Helper()
 	dir := t.TempDir()
@@ -86,7 +104,7 @@ func newSource(t *testing.T) *source {
 			t.Fatal(err)
 		}
 	}
-	return &source{snap: snap, tenants: map[string][]string{
+	return &source{snap: snap, lake: l, collection: c, tenants: map[string][]string{
 		"acme": {"flights", "airports", "carriers"}, "globex": {"sales"}, "namespaces": {"tables"},
 	}}
 }
@@ -163,10 +181,15 @@ func TestRequests(t *testing.T) {
 		{"DELETE /v1/namespaces/acme", 406, `UnsupportedOperationException`},
 		{"POST /v1/namespaces/acme/properties", 406, `UnsupportedOperationException`},
 		{"POST /v1/namespaces/acme/tables", 406, `UnsupportedOperationException`},
-		{"POST /v1/namespaces/acme/tables/flights", 406, `UnsupportedOperationException`},
+		{"POST /v1/namespaces/acme/tables/flights", 200, `v3.metadata.json`}, // nothing to do
+		{"POST /v1/namespaces/acme/tables/nothing", 404, `NoSuchTableException`},
+		{"GET /v1/namespaces/acme/tables/nothing/credentials", 404, `NoSuchTableException`},
+		{"GET /v1/namespaces/nobody/views", 404, `NoSuchNamespaceException`},
 		{"DELETE /v1/namespaces/acme/tables/flights", 406, `UnsupportedOperationException`},
 		{"POST /v1/tables/rename", 406, `UnsupportedOperationException`},
-		{"POST /v1/transactions/commit", 406, `UnsupportedOperationException`},
+		{"POST /v1/transactions/commit", 400, `UnsupportedOperationException`},
+		{"POST /v1/acme/transactions/commit", 400, `UnsupportedOperationException`},
+		{"GET /v1/transactions/commit", 404, `NoSuchEndpointException`},
 		{"GET /v1/nothing", 404, `NoSuchEndpointException`},
 		{"GET /", 404, `NoSuchEndpointException`},
 	} {

@@ -68,6 +68,14 @@ func (q *call) tables(namespace string) error {
 	})
 }
 
+// views lists none: there are no views.
+func (q *call) views(namespace string) error {
+	if err := q.mustExist(namespace); err != nil {
+		return err
+	}
+	return q.json(map[string]any{"identifiers": []any{}, "next-page-token": nil})
+}
+
 // list answers with a page if the client can page, else with everything. The
 // page token is the last name of the page before.
 func (q *call) list(member string, fetch func(after string, limit int) ([]string, error), item func(string) any) error {

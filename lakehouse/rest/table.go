@@ -53,6 +53,18 @@ func (q *call) table(namespace, name string) error {
 	})
 }
 
+// credentials are not handed out, but a table that is not there is told.
+func (q *call) credentials(namespace, name string) error {
+	ok, err := q.source.Exists(q.r.Context(), namespace, name)
+	if err == nil && !ok {
+		err = noSuchTable(namespace, name)
+	}
+	if err != nil {
+		return err
+	}
+	return q.json(map[string]any{"storage-credentials": []any{}})
+}
+
 // etag stands for a metadata file, which never changes, and the form it is
 // answered in.
 func etag(location, mode string) string {
