@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/apache/iceberg-go"
@@ -51,6 +52,7 @@ type cleaner struct {
 	lake      *Lake
 	path      tablePath
 	pace      func(ctx context.Context, requests int) error
+	floor     floor
 	manifests map[string]*manifest // of the version at hand and the next, by URI
 	shared    map[string][]string  // by delete manifest of the next version: the files in it that vectors share
 	done      Cleaned
@@ -66,20 +68,23 @@ func (k *cleaner) run(ctx context.Context, c *schema.Collection) error {
 		return err
 	}
 	keep := k.kept(past)
-	if keep == 0 {
-		return nil
-	}
-	if err := k.lake.raiseFloor(ctx, k.path, past[keep].version); err != nil {
+	if err := k.raise(ctx, past, keep); err != nil {
 		return err
 	}
 	for i := range keep {
+		if k.holds(past[i].version) {
+			continue
+		}
 		if err := k.remove(ctx, &past[i], &past[i+1]); err != nil {
 			return err
 		}
 		k.done.Versions++
 	}
 	k.done.More = k.done.More || len(past) == maxCleanVersions
-	return nil
+	if len(past) == 0 {
+		return nil
+	}
+	return k.letGo(ctx, &past[keep], past[len(past)-1].named)
 }
 
 // read tells the versions from the lowest up to the newest that is old enough that
@@ -110,26 +115,28 @@ func (k *cleaner) read(ctx context.Context, current *Snapshot) (past []pastMeta,
 	return past, nil
 }
 
-// kept is the index of the first version to keep: the last that has the oldest
-// snapshot that may be read as its own.
+// kept is the index of the first version to keep: from there on, each one's
+// snapshot may still be read, being named by the newest that is old enough, or by
+// a later one. Snapshots that a tag keeps from being unnamed in order lie before.
 func (k *cleaner) kept(past []pastMeta) int {
 	if len(past) == 0 {
 		return 0
 	}
 	last := len(past) - 1
-	for i := range past {
-		if past[i].snapshot == past[last].oldest {
-			for i < last && past[i+1].snapshot == past[i].snapshot {
-				i++
-			}
-			return i
-		}
-		if k.lake.pins.pinned(k.path, past[i].snapshot) {
+	named, keep := past[last].named, last
+	for keep > 0 && named[past[keep-1].snapshot] {
+		keep--
+	}
+	for keep < last && past[keep+1].snapshot == past[keep].snapshot {
+		keep++
+	}
+	for i := range keep {
+		if !named[past[i].snapshot] && k.lake.pins.pinned(k.path, past[i].snapshot) {
 			k.done.Next = k.lake.opts.Now().Add(pinnedRetry)
 			return i
 		}
 	}
-	return 0
+	return keep
 }
 
 // pinnedRetry is when to look again for a version that was pinned.
@@ -139,14 +146,17 @@ const pinnedRetry = 10 * time.Minute
 // not. Nothing comes back to a table, so that no later one does either.
 func (k *cleaner) remove(ctx context.Context, p, next *pastMeta) error {
 	if p.snapshot != next.snapshot {
-		if err := k.removeSnapshot(ctx, p, next); err != nil {
+		if err := k.removeSnapshot(ctx, p, next, k.heldBelow(p.version)); err != nil {
 			return err
 		}
 	}
 	return k.delete(ctx, k.path.version(p.version))
 }
 
-func (k *cleaner) removeSnapshot(ctx context.Context, p, next *pastMeta) error {
+// removeSnapshot deletes the files of a version's snapshot but those that next's
+// has, and those that a held one before it has. A file is in all snapshots from the
+// one that added it to the last that has it, so its sequence number tells the latter.
+func (k *cleaner) removeSnapshot(ctx context.Context, p, next *pastMeta, below int64) error {
 	mine, ok, err := k.list(ctx, p.list)
 	if err != nil || !ok { // without its list, all else of it has been removed
 		return err
@@ -159,6 +169,7 @@ func (k *cleaner) removeSnapshot(ctx context.Context, p, next *pastMeta) error {
 		return err
 	}
 	leaving, coming := difference(mine, theirs), difference(theirs, mine)
+	leaving = slices.DeleteFunc(leaving, func(f iceberg.ManifestFile) bool { return f.SequenceNum() <= below })
 	stays := map[string]bool{}
 	for _, f := range coming {
 		m, ok, err := k.manifest(ctx, f)
@@ -178,7 +189,7 @@ func (k *cleaner) removeSnapshot(ctx context.Context, p, next *pastMeta) error {
 	// All data files before the first manifest: a manifest that is missing says
 	// that its files are.
 	for _, f := range leaving {
-		if err := k.removeFiles(ctx, f, stays); err != nil {
+		if err := k.removeFiles(ctx, f, stays, below); err != nil {
 			return err
 		}
 	}
@@ -192,14 +203,15 @@ func (k *cleaner) removeSnapshot(ctx context.Context, p, next *pastMeta) error {
 	return k.deleteURI(ctx, p.list)
 }
 
-// removeFiles deletes the files of a manifest but those that stay.
-func (k *cleaner) removeFiles(ctx context.Context, f iceberg.ManifestFile, stays map[string]bool) error {
+// removeFiles deletes the files of a manifest but those that stay, or were there
+// at the sequence number below.
+func (k *cleaner) removeFiles(ctx context.Context, f iceberg.ManifestFile, stays map[string]bool, below int64) error {
 	m, ok, err := k.manifest(ctx, f)
 	if err != nil || !ok {
 		return err
 	}
 	for _, e := range m.entries {
-		if stays[e.file.FilePath()] {
+		if stays[e.file.FilePath()] || e.fileSeq <= below {
 			continue
 		}
 		if err := k.deleteURI(ctx, e.file.FilePath()); err != nil {

@@ -1,6 +1,8 @@
 package lakehouse
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,48 +14,87 @@ import (
 )
 
 // The floor of a table is a number that only rises. Version files below it may
-// be gone; the one it names exists. It is raised before any is deleted, and
-// they are deleted in ascending order. So:
+// be gone, but for those that are held for a tag; the one it names exists. It is
+// raised before any is deleted, and they are deleted in ascending order. So:
 //
 //   - A version that is absent was never made, if the floor, read after that was
 //     seen, does not lie above it.
 //   - A committer that slept until its version was removed can make it again, but
 //     finds the floor above it, and knows that it has lost.
+type floor struct {
+	version int    // 0: none was set
+	held    []held // ascending
+	object  blob.Version
+}
+
+// held is a version below the floor that was left where it is, with all files of
+// its snapshot, because a later version still names that snapshot: by a tag.
+type held struct {
+	version  int
+	snapshot int64
+	sequence int64 // Iceberg's sequence number of the snapshot
+}
 
 // floor is a table's floor, 0 if none was set.
 func (l *Lake) floor(ctx context.Context, table tablePath) (int, error) {
-	n, _, err := l.readFloor(ctx, table)
-	return n, err
+	f, err := l.readFloor(ctx, table)
+	return f.version, err
 }
 
-func (l *Lake) readFloor(ctx context.Context, table tablePath) (int, blob.Version, error) {
-	data, version, err := l.opts.Objects.Read(ctx, table.floor())
+func (l *Lake) readFloor(ctx context.Context, table tablePath) (floor, error) {
+	data, object, err := l.opts.Objects.Read(ctx, table.floor())
 	if errors.Is(err, blob.ErrNotFound) {
-		return 0, blob.Absent, nil
+		return floor{object: blob.Absent}, nil
 	}
 	if err != nil {
-		return 0, blob.Absent, fmt.Errorf("read %s: %w", table.floor(), storeError(err))
+		return floor{}, fmt.Errorf("read %s: %w", table.floor(), storeError(err))
 	}
-	n, err := strconv.Atoi(strings.TrimSpace(string(data)))
-	if err != nil || n < 1 {
-		return 0, blob.Absent, fmt.Errorf("read %s: %.20q is no version: %w", table.floor(), data, schema.ErrCorrupt)
+	f, err := parseFloor(data)
+	if err != nil {
+		return floor{}, fmt.Errorf("read %s: %w", table.floor(), err)
 	}
-	return n, version, nil
+	f.object = object
+	return f, nil
 }
 
-// raiseFloor makes the floor at least to. schema.ErrConflict: somebody else
-// raises it at this moment.
-func (l *Lake) raiseFloor(ctx context.Context, table tablePath, to int) error {
-	now, version, err := l.readFloor(ctx, table)
-	if err != nil || now >= to {
-		return err
+// parseFloor reads the number, and a line for each held version.
+func parseFloor(data []byte) (f floor, err error) {
+	lines := bufio.NewScanner(bytes.NewReader(data))
+	lines.Scan()
+	if f.version, err = strconv.Atoi(strings.TrimSpace(lines.Text())); err != nil || f.version < 1 {
+		return f, fmt.Errorf("%.20q is no version: %w", data, schema.ErrCorrupt)
 	}
-	_, err = l.opts.Objects.Swap(ctx, table.floor(), version, strconv.AppendInt(nil, int64(to), 10))
+	for lines.Scan() {
+		var h held
+		if n, err := fmt.Sscanf(lines.Text(), "%d %d %d", &h.version, &h.snapshot, &h.sequence); n != 3 || err != nil {
+			return f, fmt.Errorf("%.60q is no held version: %w", lines.Text(), schema.ErrCorrupt)
+		}
+		if last := len(f.held) - 1; h.version < 1 || h.version >= f.version || last >= 0 && h.version <= f.held[last].version {
+			return f, fmt.Errorf("held version %d is out of order: %w", h.version, schema.ErrCorrupt)
+		}
+		f.held = append(f.held, h)
+	}
+	return f, lines.Err()
+}
+
+func (f *floor) encode() []byte {
+	out := strconv.AppendInt(nil, int64(f.version), 10)
+	for _, h := range f.held {
+		out = fmt.Appendf(out, "\n%d %d %d", h.version, h.snapshot, h.sequence)
+	}
+	return out
+}
+
+// setFloor puts a floor in the place of the one that was read. schema.ErrConflict:
+// somebody else changes it at this moment.
+func (l *Lake) setFloor(ctx context.Context, table tablePath, old floor, next floor) (floor, error) {
+	object, err := l.opts.Objects.Swap(ctx, table.floor(), old.object, next.encode())
 	if errors.Is(err, blob.ErrChanged) {
-		return fmt.Errorf("raise %s to %d: %w", table.floor(), to, schema.ErrConflict)
+		return old, fmt.Errorf("raise %s to %d: %w", table.floor(), next.version, schema.ErrConflict)
 	}
 	if err != nil {
-		return fmt.Errorf("raise %s to %d: %w", table.floor(), to, storeError(err))
+		return old, fmt.Errorf("raise %s to %d: %w", table.floor(), next.version, storeError(err))
 	}
-	return nil
+	next.object = object
+	return next, nil
 }

@@ -14,11 +14,12 @@ import (
 )
 
 // pastMeta is what removal needs to know of a version: which snapshot it made
-// current, which is the oldest that it names, and when it was made.
+// current, which ones it names, and when it was made.
 type pastMeta struct {
 	version   int
 	snapshot  int64
-	oldest    int64
+	sequence  int64 // Iceberg's number of the snapshot
+	named     map[int64]bool
 	list      string // URI of the snapshot's manifest list
 	committed time.Time
 }
@@ -51,14 +52,13 @@ func pastOf(version int, meta table.Metadata) (p pastMeta, err error) {
 	if current == nil || len(all) == 0 {
 		return p, fmt.Errorf("no current snapshot: %w", schema.ErrCorrupt)
 	}
-	p = pastMeta{version: version, snapshot: current.SnapshotID, list: current.ManifestList}
-	oldest := &all[0]
-	for i := range all {
-		if all[i].SequenceNumber < oldest.SequenceNumber {
-			oldest = &all[i]
-		}
+	p = pastMeta{
+		version: version, snapshot: current.SnapshotID, sequence: current.SequenceNumber,
+		list: current.ManifestList, named: map[int64]bool{},
 	}
-	p.oldest = oldest.SnapshotID
+	for i := range all {
+		p.named[all[i].SnapshotID] = true
+	}
 	if text, ok := meta.Properties()[propCommitted]; ok {
 		ms, err := strconv.ParseInt(text, 10, 64)
 		if err != nil {

@@ -2,6 +2,7 @@ package lakehouse
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -32,11 +33,11 @@ func (l *Lake) RemoveOrphans(ctx context.Context, c *schema.Collection, pace fun
 
 func (k *cleaner) removeOrphans(ctx context.Context, c *schema.Collection) (int, error) {
 	// The floor before the listing: it only rises.
-	floor, err := k.lake.floor(ctx, k.path)
-	if err != nil {
+	var err error
+	if k.floor, err = k.lake.readFloor(ctx, k.path); err != nil {
 		return 0, err
 	}
-	suspects, err := k.suspects(ctx, floor)
+	suspects, err := k.suspects(ctx)
 	if err != nil || len(suspects) == 0 {
 		return 0, err
 	}
@@ -54,7 +55,7 @@ func (k *cleaner) removeOrphans(ctx context.Context, c *schema.Collection) (int,
 }
 
 // suspects are the files that are old enough, and versions below the floor.
-func (k *cleaner) suspects(ctx context.Context, floor int) (map[string]bool, error) {
+func (k *cleaner) suspects(ctx context.Context) (map[string]bool, error) {
 	old := k.lake.opts.Now().Add(-k.lake.opts.OrphanGrace)
 	found := map[string]bool{}
 	seen := 0
@@ -68,7 +69,7 @@ func (k *cleaner) suspects(ctx context.Context, floor int) (map[string]bool, err
 			}
 		}
 		if version, ok := k.versionOf(name); ok {
-			if version < floor {
+			if version < k.floor.version && !k.holds(version) {
 				found[name] = true
 			}
 		} else if born, ok := bornAt(name); ok && born.Before(old) {
@@ -95,8 +96,8 @@ func (k *cleaner) versionOf(name string) (int, bool) {
 // acquit takes out of suspects what a version names. Versions that come after the
 // newest of now name nothing that is so old and in no version yet.
 func (k *cleaner) acquit(ctx context.Context, c *schema.Collection, suspects map[string]bool) error {
-	floor, err := k.lake.floor(ctx, k.path)
-	if err != nil {
+	var err error
+	if k.floor, err = k.lake.readFloor(ctx, k.path); err != nil {
 		return err
 	}
 	current, err := k.lake.Current(ctx, c)
@@ -108,25 +109,34 @@ func (k *cleaner) acquit(ctx context.Context, c *schema.Collection, suspects map
 		return err
 	}
 	read := map[string]bool{} // lists and manifests
+	for _, h := range k.floor.held {
+		if err := k.acquitVersion(ctx, h.version, suspects, read); err != nil && !errors.Is(err, schema.ErrConflict) {
+			return err // one that is not there was about to be let go
+		}
+	}
 	for v := low; v <= current.version; v++ {
-		if err := k.pace(ctx, 1); err != nil {
-			return err
-		}
-		p, ok, err := k.lake.readVersion(ctx, k.path, v)
-		if err == nil && !ok {
-			err = fmt.Errorf("version %d: %w", v, schema.ErrConflict)
-		}
-		if err != nil {
-			return err
-		}
-		delete(suspects, k.path.version(v))
-		// Each snapshot is the current one of some version; of those below the floor
-		// a part may be gone.
-		if err := k.acquitList(ctx, p.list, v < floor, suspects, read); err != nil {
+		if err := k.acquitVersion(ctx, v, suspects, read); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// acquitVersion takes out what a version's own snapshot names; each snapshot is
+// that of some version. Of those below the floor a part may be gone.
+func (k *cleaner) acquitVersion(ctx context.Context, v int, suspects, read map[string]bool) error {
+	if err := k.pace(ctx, 1); err != nil {
+		return err
+	}
+	p, ok, err := k.lake.readVersion(ctx, k.path, v)
+	if err == nil && !ok {
+		err = fmt.Errorf("version %d: %w", v, schema.ErrConflict)
+	}
+	if err != nil {
+		return err
+	}
+	delete(suspects, k.path.version(v))
+	return k.acquitList(ctx, p.list, v < k.floor.version, suspects, read)
 }
 
 func (k *cleaner) acquitList(ctx context.Context, list string, partly bool, suspects, read map[string]bool) error {
