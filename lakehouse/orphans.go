@@ -69,7 +69,7 @@ func (k *cleaner) suspects(ctx context.Context) (map[string]bool, error) {
 			}
 		}
 		if version, ok := k.versionOf(name); ok {
-			if version < k.floor.version && !k.holds(version) {
+			if version < k.floor.version {
 				found[name] = true
 			}
 		} else if born, ok := bornAt(name); ok && born.Before(old) {

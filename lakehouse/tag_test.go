@@ -109,7 +109,11 @@ func (s *tagSim) step() {
 	ctx := s.Context()
 	switch name := fmt.Sprintf("t%d", s.r.IntN(4)); s.r.IntN(12) {
 	case 0, 1, 2, 3:
-		s.commit(simpleRows(s.r.IntN(1000), 1+s.r.IntN(20)), s.someRows(s.r, s.live(), 3))
+		var deletes map[uint32][]uint32
+		if s.r.IntN(2) == 0 { // without, manifests stay as they are
+			deletes = s.someRows(s.r, s.live(), 3)
+		}
+		s.commit(simpleRows(s.r.IntN(1000), s.r.IntN(3)*s.r.IntN(10)), deletes)
 	case 4:
 		if files := s.live(); len(files) > 1 {
 			s.rewrite(s.snap, files[:1+s.r.IntN(len(files))])
