@@ -29,6 +29,7 @@ type Backend struct {
 	Positions   Positions
 	Verifier    Verifier
 	Upkeep      Upkeep
+	Tags        Tags
 }
 
 // Collections names, lists, changes and drops collections.

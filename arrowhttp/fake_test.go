@@ -76,7 +76,7 @@ func newStore() *store {
 
 func (s *store) backend() arrowhttp.Backend {
 	return arrowhttp.Backend{Collections: s, Named: namedSchemas{s}, Schemas: s, Writer: s, Reader: reader{s}, Changes: changes{s}, Trimmer: changes{s},
-		Scanner: s, Describer: s, Positions: s, Verifier: s, Upkeep: upkeep{s}}
+		Scanner: s, Describer: s, Positions: s, Verifier: s, Upkeep: upkeep{s}, Tags: tags{s}}
 }
 
 func (s *store) table(tenant, name string) (*table, error) {
@@ -616,6 +616,28 @@ func (u upkeep) Compact(_ context.Context, c *schema.Collection) iter.Seq2[arrow
 
 func (u upkeep) Expire(context.Context, *schema.Collection) iter.Seq2[arrowhttp.Expiry, error] {
 	return func(func(arrowhttp.Expiry, error) bool) {} // nothing is past its time
+}
+
+// tags is one tag, q3, of a table whose snapshots are 1 to 9.
+type tags struct{ *store }
+
+func (t tags) Tags(context.Context, *schema.Collection) ([]arrowhttp.Tag, error) {
+	return []arrowhttp.Tag{{Name: "q3", Snapshot: 3, NextSeq: 30}}, t.readErr
+}
+
+func (t tags) SetTag(_ context.Context, _ *schema.Collection, name string, at arrowhttp.TagAt) (arrowhttp.Tag, error) {
+	tag := arrowhttp.Tag{Name: name, Snapshot: max(at.Snapshot, 1)}
+	if at.AtSeq != nil {
+		tag.NextSeq = *at.AtSeq + 1
+	}
+	return tag, nil
+}
+
+func (t tags) RemoveTag(_ context.Context, _ *schema.Collection, name string) error {
+	if name != "q3" {
+		return fmt.Errorf("tag %s: %w", name, schema.ErrNotFound)
+	}
+	return nil
 }
 
 func (s *store) Verify(_ context.Context, only string) iter.Seq2[arrowhttp.VerifyReport, error] {

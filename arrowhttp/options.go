@@ -59,6 +59,7 @@ func (o *Options) Validate() error {
 		"Collections": b.Collections == nil, "Schemas": b.Schemas == nil, "Writer": b.Writer == nil,
 		"Reader": b.Reader == nil, "Changes": b.Changes == nil, "Scanner": b.Scanner == nil,
 		"Describer": b.Describer == nil, "Positions": b.Positions == nil, "Verifier": b.Verifier == nil, "Upkeep": b.Upkeep == nil,
+		"Tags": b.Tags == nil,
 	} {
 		if missing {
 			return fmt.Errorf("arrowhttp options: Backend.%s is nil", name)

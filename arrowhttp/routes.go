@@ -46,6 +46,9 @@ func (s *Server) routes() []*route {
 		{method: get, pattern: basePath + "/lake", handle: getLake},
 		{method: post, pattern: basePath + "/lake/compact", handle: compactLake},
 		{method: post, pattern: basePath + "/lake/expire", handle: expireLake},
+		{method: get, pattern: basePath + "/lake/tags", handle: getTags},
+		{method: put, pattern: basePath + "/lake/tags/{tag}", query: []string{"snapshot", "at_seq"}, handle: putTag},
+		{method: del, pattern: basePath + "/lake/tags/{tag}", handle: deleteTag},
 
 		{method: post, pattern: "/v1/verify", query: []string{"collection"}, handle: verify},
 

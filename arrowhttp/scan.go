@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
@@ -144,18 +145,16 @@ func (q *request) scanRequest(c *schema.Collection) (req query.Scan, err error) 
 	if req.Limit, err = q.number("limit", 0, 0, most); err != nil {
 		return req, err
 	}
-	if req.Snapshot, err = q.number("snapshot", 0, 0, most); err != nil {
+	// No tag is called by a number.
+	if text := q.query.Get("snapshot"); strings.Trim(text, "-0123456789") != "" {
+		req.Tag = text
+	} else if req.Snapshot, err = q.number("snapshot", 0, 0, most); err != nil {
 		return req, err
 	}
-	if q.query.Get("at_seq") != "" {
-		n, err := q.number("at_seq", 0, 0, most)
-		if err != nil {
-			return req, err
-		}
-		seq := schema.Seq(n)
-		req.AtSeq = &seq
+	if req.AtSeq, err = q.atSeq(); err != nil {
+		return req, err
 	}
-	if req.AtSeq != nil && req.Snapshot != 0 {
+	if req.AtSeq != nil && (req.Snapshot != 0 || req.Tag != "") {
 		return req, invalid("parameters at_seq and snapshot: each names a state of its own; give one")
 	}
 	return req, q.resumeScan(c, &req)

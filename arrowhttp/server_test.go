@@ -96,6 +96,29 @@ func TestLakeUpkeep(t *testing.T) {
 	}
 }
 
+func TestTags(t *testing.T) {
+	r := newRig(t)
+	wantText(t, "list", r.text("GET", airports+"/lake/tags", ""), `{"tags":[{"name":"q3","snapshot":3,"next_seq":30,"time":"0001-01-01T00:00:00Z","end":null}]}`)
+	for query, want := range map[string]string{
+		"": `"name":"a b","snapshot":1,"next_seq":0`, "?snapshot=7": `"snapshot":7`, "?at_seq=0": `"next_seq":1`,
+	} {
+		if text := r.text("PUT", airports+"/lake/tags/a%20b"+query, ""); !strings.Contains(text, want) {
+			t.Errorf("%s: %s", query, text)
+		}
+	}
+	for _, query := range []string{"?snapshot=0", "?snapshot=x", "?at_seq=-1", "?at_seq=1&snapshot=1", "?x=1"} {
+		if p := r.problem("PUT", airports+"/lake/tags/a"+query, ""); p.Status != 400 {
+			t.Errorf("%s: %+v", query, p)
+		}
+	}
+	if res := r.do("DELETE", airports+"/lake/tags/q3", ""); res.StatusCode != 204 {
+		t.Errorf("delete: %d", res.StatusCode)
+	}
+	if p := r.problem("DELETE", airports+"/lake/tags/q4", ""); p.Status != 404 {
+		t.Errorf("delete of none: %+v", p)
+	}
+}
+
 func TestIcebergMount(t *testing.T) {
 	r := newRig(t, func(o *arrowhttp.Options) {
 		o.Iceberg = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.URL.Path) })

@@ -23,7 +23,8 @@ type ScanOptions struct {
 	Where    string
 	Limit    int64
 	AtSeq    *uint64
-	Snapshot int64
+	Snapshot int64  // of the lake, without the tail; 0: none in particular
+	Tag      string // the same by the name of a tag
 }
 
 // Scan is a stream of record batches. It is used by one goroutine. A stream that is
@@ -114,6 +115,9 @@ func (o ScanOptions) values() url.Values {
 	}
 	if o.Snapshot != 0 {
 		q.Set("snapshot", strconv.FormatInt(o.Snapshot, 10))
+	}
+	if o.Tag != "" {
+		q.Set("snapshot", o.Tag)
 	}
 	return q
 }

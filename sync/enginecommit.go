@@ -20,40 +20,6 @@ func (e *Engine) CommitByEngine(ctx context.Context, c *schema.Collection, ask l
 	})
 }
 
-// SetTag has a tag name a snapshot of the table's newest version: that by id, or if
-// that is 0 the newest, which is flushed before.
-func (e *Engine) SetTag(ctx context.Context, c *schema.Collection, tag string, id int64) (*lakehouse.Snapshot, error) {
-	if id == 0 {
-		snap, err := e.Flush(ctx, c)
-		if err != nil {
-			return nil, err
-		}
-		id = snap.ID()
-	}
-	return e.changeTable(ctx, c.Instance, func(ctx context.Context, ch lakehouse.EngineChange) (*lakehouse.Snapshot, []uint32, error) {
-		next, err := e.lake.SetTag(ctx, ch.Collection, ch.Base, tag, id)
-		return next, nil, err
-	})
-}
-
-// RemoveTag removes a tag; ErrNotFound without it. Its snapshot goes when it is
-// past count and age.
-func (e *Engine) RemoveTag(ctx context.Context, c *schema.Collection, tag string) (*lakehouse.Snapshot, error) {
-	return e.changeTable(ctx, c.Instance, func(ctx context.Context, ch lakehouse.EngineChange) (*lakehouse.Snapshot, []uint32, error) {
-		next, err := e.lake.RemoveTag(ctx, ch.Collection, ch.Base, tag)
-		return next, nil, err
-	})
-}
-
-// Tags are the tags of a collection's table; ErrNotFound without a table.
-func (e *Engine) Tags(ctx context.Context, c *schema.Collection) ([]lakehouse.Tag, error) {
-	snap, err := e.lake.Current(ctx, c)
-	if err != nil {
-		return nil, fmt.Errorf("tags of the table of %s: %w", c, err)
-	}
-	return snap.Tags()
-}
-
 // changeTable has change make the next version of a table, as the table's one
 // committer. If that moved rows of a keyed table, scans of it wait from the
 // publication until the index has their new places.

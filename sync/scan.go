@@ -82,7 +82,8 @@ func planScan(c *schema.Collection, req query.Scan) (*scanPlan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &scanPlan{schema: c.Schema, where: where, system: req.AtSeq != nil || (where != nil && where.UsesSystem())}
+	cut := req.AtSeq != nil || req.Resume != nil && req.Resume.State.LakeTo != seqEnd
+	p := &scanPlan{schema: c.Schema, where: where, system: cut || (where != nil && where.UsesSystem())}
 	names := req.Columns
 	if len(names) == 0 {
 		for i := range c.Schema.Fields {
@@ -158,7 +159,7 @@ func (p *scanPlan) lake(ctx context.Context, pin *scanPin, at *scanCursor, yield
 			return false
 		}
 		at.enter(query.ScanPlace{File: b.File})
-		out, err := p.filter(ctx, b.Batch, pin)
+		out, err := p.filter(ctx, b.Batch, pin.lakeTo)
 		if err != nil {
 			yield(nil, err)
 			return false

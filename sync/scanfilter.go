@@ -12,10 +12,11 @@ import (
 	"github.com/trinedb/trine/schema"
 )
 
-// filter keeps the rows of a lake batch that the predicate takes and that the pin
-// reaches, and projects them.
-func (p *scanPlan) filter(ctx context.Context, batch arrow.RecordBatch, pin *scanPin) (arrow.RecordBatch, error) {
-	if p.where == nil && !pin.asOf {
+// filter keeps the rows of a lake batch that the predicate takes and whose seq is
+// below to, and projects them. Without an end, rows that have no seq are kept too:
+// an engine appended them.
+func (p *scanPlan) filter(ctx context.Context, batch arrow.RecordBatch, to schema.Seq) (arrow.RecordBatch, error) {
+	if p.where == nil && to == seqEnd {
 		return p.project(batch), nil
 	}
 	keep := make([]bool, batch.NumRows())
@@ -25,10 +26,10 @@ func (p *scanPlan) filter(ctx context.Context, batch arrow.RecordBatch, pin *sca
 	if p.where != nil {
 		p.where.Filter(batch, keep)
 	}
-	if pin.asOf {
+	if to != seqEnd {
 		seqs := batch.Column(batch.Schema().FieldIndices(schema.SeqColumn)[0]).(*array.Int64)
 		for i := range keep {
-			keep[i] = keep[i] && seqs.IsValid(i) && schema.Seq(seqs.Value(i)) < pin.lakeTo
+			keep[i] = keep[i] && seqs.IsValid(i) && schema.Seq(seqs.Value(i)) < to
 		}
 	}
 	return selectRows(ctx, p.project(batch), keep)

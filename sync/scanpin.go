@@ -15,7 +15,6 @@ type scanPin struct {
 	position schema.Position
 	snap     *lakehouse.Snapshot
 	lakeTo   schema.Seq
-	asOf     bool // rows without a seq, which an engine appended, are left out
 	hide     map[uint32][]uint32
 	from, to schema.Seq
 	tail     *fold // nil for an append-only collection
@@ -42,7 +41,7 @@ func (e *Engine) pinScan(ctx context.Context, c *schema.Collection, req query.Sc
 	if req.Resume != nil {
 		return e.pinAgain(ctx, c, &req.Resume.State)
 	}
-	if req.Snapshot != 0 {
+	if req.Snapshot != 0 || req.Tag != "" {
 		return e.pinSnapshot(ctx, c, req)
 	}
 	limit := e.opts.FoldBytes
@@ -99,13 +98,15 @@ func (e *Engine) pinTail(ctx context.Context, c *schema.Collection, req query.Sc
 		if p.to, err = asOf(c, *req.AtSeq, p.to); err != nil {
 			return err
 		}
-		p.asOf = true
 		p.cutLake(c)
 	}
 	if done, err := e.pinTrimmed(ctx, c, p, next, limit); done || err != nil {
 		return err
 	}
 	if !c.Schema.Keyed() {
+		if req.AtSeq != nil { // also where that cuts nothing: rows without a seq are left out
+			p.lakeTo = min(p.lakeTo, p.to)
+		}
 		return nil
 	}
 	if p.tail, err = e.foldChanges(ctx, c.Instance, p.from, p.to, limit); err != nil || p.snap == nil {
@@ -201,7 +202,12 @@ func (e *Engine) pinSnapshot(ctx context.Context, c *schema.Collection, req quer
 	if err != nil {
 		return nil, err
 	}
-	snap, err := current.At(ctx, req.Snapshot)
+	var snap *lakehouse.Snapshot
+	if req.Tag != "" {
+		snap, err = current.AtTag(ctx, req.Tag)
+	} else {
+		snap, err = current.At(ctx, req.Snapshot)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -24,6 +24,8 @@ supersede, and a version of the table. The server looks after them by itself:
   compact   merges small data files, and rewrites those with many deleted rows
   expire    stops offering old snapshots, and removes files that nobody needs
 
+A tag keeps a snapshot readable that is past its time.
+
 Both go on while others write and read. These commands do the same at once, and
 show what there is to do. How long old files stay is set by the server's settings
 lake_snapshots, lake_snapshot_age, lake_file_grace and lake_orphan_grace, and
@@ -32,7 +34,7 @@ lake_upkeep=off leaves all of it to these commands (trine serve --help).`,
 		Args:    nArgs(0, 0),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newLakeStatus(a), newLakeCompact(a), newLakeExpire(a))
+	cmd.AddCommand(newLakeStatus(a), newLakeCompact(a), newLakeExpire(a), newLakeTag(a), newLakeTags(a))
 	return cmd
 }
 

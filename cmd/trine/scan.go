@@ -52,7 +52,7 @@ func newScan(a *app) *cobra.Command {
 	f.StringVar(&o.Where, "where", "", "SQL predicate")
 	f.Int64Var(&o.Limit, "limit", 0, "most rows; 0: all")
 	f.Uint64Var(&atSeq, "at-seq", 0, "as of the change with this seq")
-	f.Int64Var(&o.Snapshot, "snapshot", 0, "as of this snapshot of the Iceberg table")
+	f.StringVar(&o.Tag, "snapshot", "", "as of this snapshot of the Iceberg table: its id or a tag")
 	f.StringVarP(&output, "output", "o", "", "file to write; default standard output")
 	formatFlag(cmd, &format, "table, ndjson, csv, arrow or parquet")
 	cmd.MarkFlagsMutuallyExclusive("at-seq", "snapshot")

@@ -29,6 +29,7 @@ func (n *Node) Backend() arrowhttp.Backend {
 		Positions:   positions{n.Engine},
 		Verifier:    verifies{n},
 		Upkeep:      upkeeps{n.Engine},
+		Tags:        tags{n},
 	}
 }
 

@@ -10,6 +10,7 @@ type Scan struct {
 	Limit    int64       // most rows; 0 means no limit
 	AtSeq    *schema.Seq // as of the change with this seq, which is seen; nil means now
 	Snapshot int64       // a lake snapshot by id, without the tail; 0 means none in particular
+	Tag      string      // the same by the name of a tag
 	Resume   *ScanPoint  // from here on, of an earlier scan with the same Columns and Where; AtSeq and Snapshot are not looked at
 }
 
