@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -156,13 +157,13 @@ func refused(format string, args ...any) error {
 var reservedProperties = []string{
 	"trine.", "gc.enabled", "format-version", "write.metadata.", "write.data.path", "write.folder-storage.path",
 	"write.object-storage.", "write.format.default", "write.delete.", "write.update.", "write.merge.",
-	"write.location-provider.", "history.expire.", "commit.manifest", "encryption.", "schema.name-mapping.",
+	"write.location-provider.", "history.expire.", "commit.manifest", "encryption.",
 }
 
 // Limits of what an engine may add to every version's metadata.
 const (
 	maxProperties    = 200
-	maxPropertyBytes = 4 << 10
+	maxPropertyBytes = 32 << 10
 )
 
 // checkProperties refuses changes of reserved properties, and too many.
@@ -178,13 +179,17 @@ func checkProperties(ask EngineCommit) error {
 		names = append(names, name)
 	}
 	for _, name := range names {
-		for _, reserved := range reservedProperties {
-			if strings.HasPrefix(name, reserved) {
-				return refused("property %.128q is Trine's own; options of the collection are changed by trine apply", name)
-			}
+		if ReservedProperty(name) {
+			return refused("property %.128q is Trine's own; options of the collection are changed by trine apply", name)
 		}
 	}
 	return nil
+}
+
+// ReservedProperty reports whether a table's property is Trine's, and not an
+// engine's to change.
+func ReservedProperty(name string) bool {
+	return slices.ContainsFunc(reservedProperties, func(reserved string) bool { return strings.HasPrefix(name, reserved) })
 }
 
 // Limits of what an engine may tell of itself in a snapshot's summary.

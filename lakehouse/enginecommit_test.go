@@ -279,7 +279,7 @@ func TestEngineRefused(t *testing.T) {
 		"list is not there": {free, list(free.snap.Location() + "/metadata/nothing.avro"), schema.ErrInvalid, "does not exist"},
 		"reserved property": {free, lakehouse.EngineCommit{Set: iceberg.Properties{"gc.enabled": "true"}}, schema.ErrUnsupported, "gc.enabled"},
 		"reserved, removed": {free, lakehouse.EngineCommit{Unset: []string{"trine.instance"}}, schema.ErrUnsupported, "trine.instance"},
-		"large property":    {free, lakehouse.EngineCommit{Set: iceberg.Properties{"x": strings.Repeat("x", 5000)}}, schema.ErrTooLarge, "bytes"},
+		"large property":    {free, lakehouse.EngineCommit{Set: iceberg.Properties{"x": strings.Repeat("x", 40000)}}, schema.ErrTooLarge, "bytes"},
 		"tag of nothing": {free, lakehouse.EngineCommit{Tags: map[string]*iceberg_table.SnapshotRef{
 			"x": {SnapshotID: 5, SnapshotRefType: iceberg_table.TagRef}}}, schema.ErrInvalid, "no snapshot 5"},
 		"no tag":      {free, lakehouse.EngineCommit{Tags: map[string]*iceberg_table.SnapshotRef{"x": nil}}, schema.ErrInvalid, "none by that name"},

@@ -13,7 +13,7 @@ import (
 
 // Iceberg is the REST catalog that engines attach to, without its prefix.
 func (n *Node) Iceberg() http.Handler {
-	return rest.NewHandler(tables{n}, rest.Options{Logger: n.opts.Logger, TableConfig: n.stores.engine})
+	return rest.NewHandler(tables{n}, rest.Options{Logger: n.opts.Logger, TableConfig: n.stores.engine, Drops: n.opts.EngineDrops})
 }
 
 // tables is the node as the catalog sees it: a tenant is a namespace, a

@@ -59,7 +59,9 @@ type Options struct {
 	// NoUpkeep: see sync.Options. Lake adjusts the lake; its store and clock are the
 	// node's.
 	NoUpkeep bool
-	Lake     lakehouse.Options
+	// EngineDrops lets SQL engines drop collections through the Iceberg catalog.
+	EngineDrops bool
+	Lake        lakehouse.Options
 	// MinFreeBytes is the free space of the disk below which writes are
 	// refused; see kvindex.Options.
 	MinFreeBytes int64

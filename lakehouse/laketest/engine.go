@@ -150,7 +150,9 @@ type writer struct{ blob.Writer }
 
 func (w writer) Close() error { return w.Commit() }
 
-func (w writer) ReadFrom(r io.Reader) (int64, error) { return io.Copy(struct{ io.Writer }{w.Writer}, r) }
+func (w writer) ReadFrom(r io.Reader) (int64, error) {
+	return io.Copy(struct{ io.Writer }{w.Writer}, r)
+}
 
 // file is an object that was read.
 type file struct {

@@ -32,8 +32,7 @@ func (q *call) commit(namespace, table string) error {
 	if err != nil {
 		return q.notCommitted(namespace, table, err)
 	}
-	q.w.Header().Set("ETag", etag(location, ""))
-	return q.json(map[string]any{"metadata-location": location, "metadata": json.RawMessage(metadata)})
+	return q.loaded(location, metadata)
 }
 
 // transaction answers POST of transactions/commit. Versions of several tables

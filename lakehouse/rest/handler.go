@@ -30,6 +30,13 @@ type Source interface {
 	// such changes are not an engine's to make; schema.ErrUnknownOutcome: it may
 	// have happened.
 	Commit(ctx context.Context, namespace, table string, ask lakehouse.EngineCommit) (location string, metadata []byte, err error)
+	// Create makes a table, and returns it as Load does; ErrExists if it is there,
+	// schema.ErrInvalid or schema.ErrUnsupported if there can be no such table.
+	Create(ctx context.Context, namespace, table string, want NewTable) (location string, metadata []byte, err error)
+	// Drop removes a table, and all that it was made from.
+	Drop(ctx context.Context, namespace, table string) error
+	// CheckNamespace refuses a name that no tenant can have.
+	CheckNamespace(name string) error
 	// Exists reports whether the tenant (table == "") or the table exists,
 	// without bringing it up to date.
 	Exists(ctx context.Context, namespace, table string) (bool, error)
@@ -40,6 +47,8 @@ type Options struct {
 	Logger *slog.Logger // default: discards
 	// TableConfig is handed out with every table, as "s3.endpoint"; default none.
 	TableConfig map[string]string
+	// Drops lets engines drop tables, which end with their logs.
+	Drops bool
 }
 
 // Limits of the catalog.
@@ -87,6 +96,7 @@ func (c *catalog) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 //	[prefix/]namespaces[/{ns}[/tables[/{table}[/metrics|credentials]]]]
 //	[prefix/]namespaces/{ns}/views[/{view}]
 //	[prefix/]transactions/commit
+//	[prefix/]tables/rename
 func (q *call) route() error {
 	segments, err := pathSegments(q.r.URL.EscapedPath())
 	if err != nil || len(segments) < 2 || segments[0] != "v1" {
@@ -96,14 +106,18 @@ func (q *call) route() error {
 	if len(q.rest) == 1 && q.rest[0] == "config" {
 		return q.reading(q.config)
 	}
-	if q.rest[0] != "namespaces" && len(q.rest) > 1 && !q.is("transactions", "commit") {
+	if q.rest[0] != "namespaces" && len(q.rest) > 1 && !q.is("transactions", "commit") && !q.is("tables", "rename") {
 		q.scope, q.rest = q.rest[0], q.rest[1:]
 	}
 	switch {
 	case q.is("transactions", "commit") && q.r.Method == http.MethodPost:
 		return q.transaction()
+	case q.is("tables", "rename") && q.r.Method == http.MethodPost:
+		return q.rename()
 	case q.rest[0] != "namespaces":
 		return q.elsewhere()
+	case len(q.rest) == 1 && q.r.Method == http.MethodPost:
+		return q.createNamespace()
 	case len(q.rest) == 1:
 		return q.reading(q.namespaces)
 	}
@@ -118,12 +132,18 @@ func (q *call) inNamespace(namespace string) error {
 		return noSuchNamespace(namespace)
 	}
 	switch rest := q.rest[2:]; {
+	case len(rest) == 0 && q.r.Method == http.MethodDelete:
+		return q.dropNamespace(namespace)
 	case len(rest) == 0:
 		return q.reading(func() error { return q.namespace(namespace) })
+	case rest[0] == "tables" && len(rest) == 1 && q.r.Method == http.MethodPost:
+		return q.create(namespace)
 	case rest[0] == "tables" && len(rest) == 1:
 		return q.reading(func() error { return q.tables(namespace) })
 	case rest[0] == "tables" && len(rest) == 2 && q.r.Method == http.MethodPost:
 		return q.commit(namespace, rest[1])
+	case rest[0] == "tables" && len(rest) == 2 && q.r.Method == http.MethodDelete:
+		return q.drop(namespace, rest[1])
 	case rest[0] == "tables" && len(rest) == 2:
 		return q.reading(func() error { return q.table(namespace, rest[1]) })
 	case rest[0] == "tables" && len(rest) == 3 && rest[2] == "metrics" && q.r.Method == http.MethodPost:
@@ -177,12 +197,16 @@ func (q *call) metrics() error {
 // endpoints are what the catalog tells clients that it serves.
 var endpoints = []string{
 	"GET /v1/{prefix}/namespaces",
+	"POST /v1/{prefix}/namespaces",
 	"GET /v1/{prefix}/namespaces/{namespace}",
 	"HEAD /v1/{prefix}/namespaces/{namespace}",
+	"DELETE /v1/{prefix}/namespaces/{namespace}",
 	"GET /v1/{prefix}/namespaces/{namespace}/tables",
+	"POST /v1/{prefix}/namespaces/{namespace}/tables",
 	"GET /v1/{prefix}/namespaces/{namespace}/tables/{table}",
 	"POST /v1/{prefix}/namespaces/{namespace}/tables/{table}",
 	"HEAD /v1/{prefix}/namespaces/{namespace}/tables/{table}",
+	"DELETE /v1/{prefix}/namespaces/{namespace}/tables/{table}",
 	"GET /v1/{prefix}/namespaces/{namespace}/tables/{table}/credentials",
 	"POST /v1/{prefix}/namespaces/{namespace}/tables/{table}/metrics",
 }

@@ -67,11 +67,11 @@ func (s *source) Load(ctx context.Context, ns, name string) (string, []byte, err
 
 // Commit makes it of the real table.
 func (s *source) Commit(ctx context.Context, ns, name string, ask lakehouse.EngineCommit) (string, []byte, error) {
-	if ok, err := s.Exists(ctx, ns, name); !ok || err != nil {
-		return "", nil, fmt.Errorf("table %s.%s: %w", ns, name, schema.ErrNotFound)
-	}
 	if s.fail != nil {
 		return "", nil, s.fail
+	}
+	if ok, err := s.Exists(ctx, ns, name); !ok || err != nil {
+		return "", nil, fmt.Errorf("table %s.%s: %w", ns, name, schema.ErrNotFound)
 	}
 	next, _, err := s.lake.CommitByEngine(ctx, lakehouse.EngineChange{Collection: s.collection, Base: s.snap, Commit: ask})
 	if err != nil {
@@ -79,6 +79,30 @@ func (s *source) Commit(ctx context.Context, ns, name string, ask lakehouse.Engi
 	}
 	s.snap = next
 	return next.MetadataLocation(), next.Metadata(), nil
+}
+
+func (s *source) Create(_ context.Context, ns, name string, want rest.NewTable) (string, []byte, error) {
+	switch {
+	case slices.Contains(s.tenants[ns], name):
+		return "", nil, fmt.Errorf("%s: %w", name, rest.ErrExists)
+	case want.Schema.NumFields() == 0:
+		return "", nil, fmt.Errorf("no fields: %w", schema.ErrInvalid)
+	}
+	return s.snap.MetadataLocation(), s.snap.Metadata(), s.fail
+}
+
+func (s *source) Drop(ctx context.Context, ns, name string) error {
+	if ok, err := s.Exists(ctx, ns, name); !ok || err != nil {
+		return fmt.Errorf("table %s.%s: %w", ns, name, schema.ErrNotFound)
+	}
+	return s.fail
+}
+
+func (s *source) CheckNamespace(name string) error {
+	if name == "Bad" {
+		return &schema.FieldError{Field: "tenant", Value: name, Rule: "want lowercase"}
+	}
+	return nil
 }
 
 func newSource(t *testing.T) *source {
@@ -177,15 +201,17 @@ func TestRequests(t *testing.T) {
 		{"POST /v1/namespaces/acme/tables/flights/metrics", 204, ``},
 		{"GET /v1/namespaces/acme/views", 200, `"identifiers":[]`},
 		{"GET /v1/namespaces/acme/views/v", 404, `NoSuchViewException`},
-		{"POST /v1/namespaces", 406, `UnsupportedOperationException`},
-		{"DELETE /v1/namespaces/acme", 406, `UnsupportedOperationException`},
+		{"POST /v1/namespaces", 400, `want one part`},
+		{"DELETE /v1/namespaces/acme", 409, `NamespaceNotEmptyException`},
+		{"DELETE /v1/namespaces/nobody", 404, `NoSuchNamespaceException`},
 		{"POST /v1/namespaces/acme/properties", 406, `UnsupportedOperationException`},
-		{"POST /v1/namespaces/acme/tables", 406, `UnsupportedOperationException`},
+		{"POST /v1/namespaces/acme/tables", 400, `BadRequestException`},
+		{"POST /v1/namespaces/acme/register", 406, `UnsupportedOperationException`},
 		{"POST /v1/namespaces/acme/tables/flights", 200, `v3.metadata.json`}, // nothing to do
 		{"POST /v1/namespaces/acme/tables/nothing", 404, `NoSuchTableException`},
 		{"GET /v1/namespaces/acme/tables/nothing/credentials", 404, `NoSuchTableException`},
 		{"GET /v1/namespaces/nobody/views", 404, `NoSuchNamespaceException`},
-		{"DELETE /v1/namespaces/acme/tables/flights", 406, `UnsupportedOperationException`},
+		{"DELETE /v1/namespaces/acme/tables/flights", 403, `iceberg_drop`},
 		{"POST /v1/tables/rename", 406, `UnsupportedOperationException`},
 		{"POST /v1/transactions/commit", 400, `UnsupportedOperationException`},
 		{"POST /v1/acme/transactions/commit", 400, `UnsupportedOperationException`},
