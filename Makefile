@@ -92,6 +92,10 @@ interop: interop-setup python-test ## prove that pyarrow, polars, PyIceberg, Duc
 python-test: interop-setup ## test the Python client against a server, with its types, style and documentation
 	cd clients/python && ../../interop/.venv/bin/python -m pytest
 
+.PHONY: rck
+rck: ## run Apache Iceberg's compatibility kit for REST catalogs; needs Java, Maven and Python
+	$(PYTHON) interop/rck/run.py
+
 .PHONY: interop-lock
 interop-lock: ## make interop/requirements.lock anew from requirements.in; needs uv
 	cd interop && uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 
 	"github.com/trinedb/trine/schema"
 	"github.com/trinedb/trine/schema/definition"
@@ -204,9 +205,34 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		h.Set("Connection", "close") // what is left of the body is not read
 	}
 	body := p.json()
+	if s.opts.Iceberg != nil && strings.HasPrefix(r.URL.Path, "/iceberg/") {
+		h.Set("Content-Type", "application/json")
+		body = p.iceberg()
+	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(p.Status)
 	_, _ = w.Write(body) // a client that is gone needs no answer
+}
+
+// iceberg is the problem in the form that clients of the Iceberg catalog read.
+func (p Problem) iceberg() []byte {
+	kinds := map[int]string{
+		http.StatusUnauthorized: "NotAuthorizedException", http.StatusForbidden: "ForbiddenException",
+		http.StatusServiceUnavailable: "ServiceUnavailableException",
+	}
+	kind := kinds[p.Status]
+	switch {
+	case kind != "":
+	case p.Status >= http.StatusInternalServerError:
+		kind = "InternalServerError"
+	default:
+		kind = "BadRequestException"
+	}
+	body, err := json.Marshal(map[string]any{"error": map[string]any{"message": p.Title + ": " + p.Detail, "type": kind, "code": p.Status}})
+	if err != nil {
+		panic(err) // strings and numbers always encode
+	}
+	return body
 }
 
 // logProblem tells the operator of what is the server's fault.

@@ -124,6 +124,13 @@ func TestIcebergMount(t *testing.T) {
 		o.Iceberg = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.URL.Path) })
 	})
 	wantText(t, "path", r.text("GET", "/iceberg/v1/config?warehouse=acme", ""), "/v1/config")
+	guarded := newRig(t, func(o *arrowhttp.Options) {
+		o.Tokens, o.Iceberg = []string{"a"}, http.NotFoundHandler()
+	})
+	res := guarded.do("GET", "/iceberg/v1/config", "")
+	if text, _ := io.ReadAll(res.Body); res.StatusCode != 401 || !strings.Contains(string(text), `"type":"NotAuthorizedException"`) || !strings.Contains(string(text), `"code":401`) {
+		t.Errorf("without a token: %d %s", res.StatusCode, text)
+	}
 	if p := newRig(t).problem("GET", "/iceberg/v1/config", ""); p.Code != "no_such_route" {
 		t.Errorf("without a catalog: %+v", p)
 	}

@@ -149,7 +149,7 @@ func TestCreateAndDrop(t *testing.T) {
 		"no fields":   {"namespaces/acme/tables", `{"name":"new","schema":{"type":"struct","schema-id":0,"fields":[]}}`, 400, "BadRequestException"},
 		"no schema":   {"namespaces/acme/tables", `{"name":"new"}`, 400, "name and a schema"},
 		"staged":      {"namespaces/acme/tables", `{"name":"new","stage-create":true,` + fields + `}`, 400, "stage-create"},
-		"placed":      {"namespaces/acme/tables", `{"name":"new","location":"s3://x",` + fields + `}`, 400, "location"},
+		"placed":      {"namespaces/acme/tables", `{"name":"new","location":"s3://x",` + fields + `}`, 200, "metadata-location"},
 		"partitioned": {"namespaces/acme/tables", `{"name":"new","partition-spec":{"spec-id":0,"fields":[{"name":"n","transform":"identity","source-id":1,"field-id":1000}]},` + fields + `}`, 400, "partition"},
 		"namespace":   {"namespaces", `{"namespace":["fresh"],"properties":{}}`, 200, `{"namespace":["fresh"],"properties":{}}`},
 		"known":       {"namespaces", `{"namespace":["acme"]}`, 409, "AlreadyExistsException"},

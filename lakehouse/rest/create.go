@@ -24,11 +24,11 @@ type NewTable struct {
 	Properties iceberg.Properties
 }
 
-// create answers POST of tables.
+// create answers POST of tables. Where a table lies is Trine's to say: a location
+// that is asked for is passed over, and the answer tells the table's.
 func (q *call) create(namespace string) error {
 	var body struct {
 		Name       string                 `json:"name"`
-		Location   string                 `json:"location"`
 		Schema     *iceberg.Schema        `json:"schema"`
 		Spec       *iceberg.PartitionSpec `json:"partition-spec"`
 		Order      *table.SortOrder       `json:"write-order"`
@@ -43,8 +43,6 @@ func (q *call) create(namespace string) error {
 		return badRequest("want a name and a schema")
 	case body.Stage:
 		return notTaken("stage-create (CREATE TABLE … AS SELECT) is not taken: create the table, then insert")
-	case body.Location != "":
-		return notTaken("location: where a table lies is Trine's to say; leave it out")
 	case body.Spec != nil && !body.Spec.IsUnpartitioned():
 		return notTaken("partition-spec: partitions are the collection's; create it by trine apply")
 	case body.Order != nil && !body.Order.IsUnsorted():
@@ -52,7 +50,7 @@ func (q *call) create(namespace string) error {
 	}
 	location, metadata, err := q.source.Create(q.r.Context(), namespace, body.Name, NewTable{body.Schema, body.Properties})
 	if errors.Is(err, ErrExists) {
-		return failure(http.StatusConflict, "AlreadyExistsException", "table "+quote(namespace+"."+body.Name)+" exists")
+		return tableExists(namespace, body.Name)
 	}
 	if errors.Is(err, schema.ErrUnsupported) {
 		return notTaken(err.Error())
@@ -108,7 +106,7 @@ func (q *call) createNamespace() error {
 		return err
 	}
 	if ok {
-		return failure(http.StatusConflict, "AlreadyExistsException", "namespace "+quote(name)+" exists")
+		return namespaceExists(name)
 	}
 	if err := q.source.CheckNamespace(name); err != nil {
 		return err
@@ -121,7 +119,7 @@ func (q *call) dropNamespace(name string) error {
 	if err := q.mustExist(name); err != nil {
 		return err
 	}
-	return failure(http.StatusConflict, "NamespaceNotEmptyException", "namespace "+quote(name)+" has collections; it goes with the last one")
+	return failure(http.StatusConflict, "NamespaceNotEmptyException", "Namespace is not empty: "+shortened(name)+"; it goes with its last collection")
 }
 
 // rename answers POST of tables/rename.

@@ -23,12 +23,22 @@ func failure(code int, kind, message string) error {
 	return &apiError{Message: message, Type: kind, Code: code}
 }
 
+// These are worded as Iceberg's own catalogs do, which its tests look at.
+
 func noSuchNamespace(name string) error {
-	return failure(http.StatusNotFound, "NoSuchNamespaceException", "namespace "+quote(name)+" does not exist")
+	return failure(http.StatusNotFound, "NoSuchNamespaceException", "Namespace does not exist: "+shortened(name))
 }
 
 func noSuchTable(namespace, table string) error {
-	return failure(http.StatusNotFound, "NoSuchTableException", "table "+quote(namespace+"."+table)+" does not exist")
+	return failure(http.StatusNotFound, "NoSuchTableException", "Table does not exist: "+shortened(namespace+"."+table))
+}
+
+func namespaceExists(name string) error {
+	return failure(http.StatusConflict, "AlreadyExistsException", "Namespace already exists: "+shortened(name))
+}
+
+func tableExists(namespace, table string) error {
+	return failure(http.StatusConflict, "AlreadyExistsException", "Table already exists: "+shortened(namespace+"."+table))
 }
 
 func (q *call) noSuchRoute() error {
@@ -41,12 +51,14 @@ func (q *call) unsupported() error {
 }
 
 // quote shortens and quotes what a client sent.
-func quote(s string) string {
+func quote(s string) string { return strconv.Quote(shortened(s)) }
+
+func shortened(s string) string {
 	const longest = 128
 	if len(s) > longest {
 		s = s[:longest] + "…"
 	}
-	return strconv.Quote(s)
+	return s
 }
 
 // kinds maps the kinds of package schema, first match first.
