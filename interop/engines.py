@@ -95,7 +95,7 @@ class DuckDB:
 
     name = "duckdb"
 
-    def __init__(self, base):
+    def __init__(self, base, writes=False):
         # The extensions come with the environment: nothing is downloaded.
         self._db = duckdb.connect(config={"autoinstall_known_extensions": "false"})
         for name in ("avro", "httpfs", "iceberg"):
@@ -105,7 +105,7 @@ class DuckDB:
         self._db.execute("SET memory_limit = '2GB'")
         if base:
             self._db.execute(
-                f"ATTACH '' AS trine (TYPE iceberg, ENDPOINT '{base}/iceberg', AUTHORIZATION_TYPE 'none', READ_ONLY)"
+                f"ATTACH '' AS trine (TYPE iceberg, ENDPOINT '{base}/iceberg', AUTHORIZATION_TYPE 'none'{'' if writes else ', READ_ONLY'})"
             )
 
     def rows(self, collection, columns):
@@ -145,6 +145,8 @@ class Spark:
             .config("spark.sql.shuffle.partitions", "4")
             .config("spark.sql.session.timeZone", "UTC")
             .config("spark.jars", ",".join(jars))
+            # CALL, and tags in DDL.
+            .config("spark.sql.extensions", "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions")
             .config(catalog, "org.apache.iceberg.spark.SparkCatalog")
             .config(catalog + ".type", "rest")
             .config(catalog + ".uri", (base or "http://127.0.0.1:1") + "/iceberg")

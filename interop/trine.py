@@ -154,6 +154,11 @@ class Client:
         """Has the server do something, and gives what it reports, line by line."""
         return [json.loads(line) for line in self.request("POST", f"{_path(collection)}/{action}").splitlines()]
 
+    def verified(self, collection):
+        """Whether log, index and lake agree."""
+        name = urllib.parse.quote(f"{collection.tenant}/{collection.name}", safe="")
+        return all(json.loads(line)["ok"] for line in self.request("POST", f"/v1/verify?collection={name}").splitlines())
+
     def write(self, collection, records, op=None):
         """Writes one atomic batch of records, as NDJSON."""
         lines = "".join(json.dumps(r, allow_nan=False) + "\n" for r in records)
