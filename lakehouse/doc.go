@@ -22,6 +22,9 @@
 // Clean and RemoveOrphans remove what nobody can need. All go on beside commits
 // and reads.
 //
+// CommitByEngine makes a version as an SQL engine asks for it; SetTag and RemoveTag
+// name snapshots, which stay.
+//
 // Caveats: one committer per table is assumed for progress, not for safety; old
 // files live on for a time after they have left the table, as engines may read
 // them; a table's format version never falls.
