@@ -127,9 +127,16 @@ func TestEngineAppends(t *testing.T) {
 }
 
 func TestEngineRewritesKeyed(t *testing.T) {
+	for _, format := range []int{2, 3} {
+		t.Run(fmt.Sprint(format), func(t *testing.T) { engineRewritesKeyed(t, format) })
+	}
+}
+
+func engineRewritesKeyed(t *testing.T, format int) {
 	r := seeded(t)
 	f := newDirFixture(t)
 	tbl := newTable(f, collection(simple()))
+	tbl.c.Options.LakeFormat = format
 	for i := range 5 {
 		tbl.commit(simpleRows(100*i, 80), tbl.someRows(r, sortedKeys(tbl.rows), 9))
 	}
