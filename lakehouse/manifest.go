@@ -23,7 +23,7 @@ type entry struct {
 	file     iceberg.DataFile
 	ordinal  uint32     // of the data file
 	unpaired bool       // a deletion vector whose data file was not looked for yet
-	firstSeq schema.Seq // of a data file: its lowest _seq, 0 if the bounds do not tell
+	firstSeq schema.Seq // of a data file: its lowest _seq, 0 if the bounds do not tell, the last if there is none
 	snapshot int64      // that added it
 	seq      int64      // data sequence number
 	fileSeq  int64
