@@ -18,6 +18,9 @@ type Collection struct {
 	// SchemaName its name. They are zero if the fields are the collection's own.
 	Named      NamedSchemaID
 	SchemaName string
+	// Partitioned are the ids of the fields that the table is or was partitioned
+	// by, ascending. They stay as they are: files keep their partition values.
+	Partitioned []int
 }
 
 // NamedSchema is a schema that collections share by its name: when it evolves, so
@@ -96,6 +99,11 @@ type Options struct {
 	LakeFormat int
 	// BeforeImages keeps the row before each change in the log. Default false.
 	BeforeImages bool
+	// LakePartition says which rows of the table share data files: those of which
+	// each of these is the same. Default none: any do.
+	LakePartition []PartitionField
+	// LakeSort is the order of rows in a data file. Default none: by key, or seq.
+	LakeSort []SortField
 }
 
 // DefaultOptions are the options of a collection file that names none.

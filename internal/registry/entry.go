@@ -30,6 +30,19 @@ const (
 	memberRetentionBytes = 0x08
 )
 
+// The members of how the table is laid out.
+const (
+	memberPartition   = 0x09
+	memberSort        = 0x0a
+	memberPartitioned = 0x0b
+)
+
+// The flags of a sort field.
+const (
+	sortDesc      = 1
+	sortNullsLast = 2
+)
+
 // leftOut are the options of an entry that has no members. They are part of the
 // format and stay when the defaults of new collections change.
 var leftOut = schema.Options{
@@ -71,6 +84,37 @@ func encode(c *schema.Collection) []byte {
 	}
 	if o.LogRetentionBytes != leftOut.LogRetentionBytes {
 		b = binary.AppendUvarint(append(b, memberRetentionBytes), uint64(o.LogRetentionBytes))
+	}
+	return appendLayout(b, c)
+}
+
+func appendLayout(b []byte, c *schema.Collection) []byte {
+	if fields := c.Options.LakePartition; len(fields) > 0 {
+		b = binary.AppendUvarint(append(b, memberPartition), uint64(len(fields)))
+		for _, f := range fields {
+			b = binary.AppendUvarint(b, uint64(f.FieldID))
+			b = binary.AppendUvarint(b, uint64(f.Transform.Kind))
+			b = binary.AppendUvarint(b, uint64(f.Transform.Width))
+		}
+	}
+	if fields := c.Options.LakeSort; len(fields) > 0 {
+		b = binary.AppendUvarint(append(b, memberSort), uint64(len(fields)))
+		for _, f := range fields {
+			flags := uint64(0)
+			if f.Desc {
+				flags |= sortDesc
+			}
+			if f.NullsLast {
+				flags |= sortNullsLast
+			}
+			b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(f.FieldID)), flags)
+		}
+	}
+	if len(c.Partitioned) > 0 {
+		b = binary.AppendUvarint(append(b, memberPartitioned), uint64(len(c.Partitioned)))
+		for _, id := range c.Partitioned {
+			b = binary.AppendUvarint(b, uint64(id))
+		}
 	}
 	return b
 }

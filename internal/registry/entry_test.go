@@ -15,7 +15,15 @@ import (
 var fullEntry = &schema.Collection{
 	Tenant: "acme", Name: "a", Instance: 300, Schema: &schema.Schema{ID: 5},
 	Created: time.UnixMicro(1_700_000_000_000_001).UTC(), LastIndexID: 3,
-	Options: schema.Options{LogRetention: 0, Lake: schema.LakePinned, LakeFreshness: time.Second, LakeFormat: 3, BeforeImages: true},
+	Options: schema.Options{
+		LogRetention: 0, Lake: schema.LakePinned, LakeFreshness: time.Second, LakeFormat: 3, BeforeImages: true,
+		LakePartition: []schema.PartitionField{
+			{FieldID: 2, Transform: schema.Transform{Kind: schema.TransformBucket, Width: 300}},
+			{FieldID: schema.TimeColumnID, Transform: schema.Transform{Kind: schema.TransformDay}},
+		},
+		LakeSort: []schema.SortField{{FieldID: 3}, {FieldID: 2, Desc: true, NullsLast: true}},
+	},
+	Partitioned: []int{2, 9, schema.TimeColumnID},
 	Indexes: []schema.IndexSpec{
 		{ID: 2, Name: "by_n", Fields: []string{"n"}, FieldIDs: []int{2}, Unique: true},
 		{ID: 3, Name: "by_s", Fields: []string{"s", "n"}, FieldIDs: []int{3, 2}},
@@ -54,7 +62,8 @@ func TestEntryGolden(t *testing.T) {
 		{"plain", "01ac02058280f28183898506", plainEntry()},
 		{
 			"full", "01ac02058280f281838985060100020670696e6e6564038094ebdc03040305060307020104" +
-				"62795f6e01016e020703000462795f7302017303016e02", fullEntry,
+				"62795f6e01016e020703000462795f7302017303016e02" +
+				"09020202ac02c2e3ffff070600" + "0a0203000203" + "0b030209c2e3ffff07", fullEntry,
 		},
 		{"named", "02ac02098280f28183898506060107010006" + "62795f6f6c6401" + "036e657702", namedEntry()},
 	} {
@@ -79,7 +88,7 @@ func TestEntryCutShort(t *testing.T) {
 			t.Errorf("%d bytes: %v", n, err)
 		}
 	}
-	if whole != 8 {
+	if whole != 11 {
 		t.Errorf("%d prefixes are entries, want one before each member", whole)
 	}
 	for _, wrong := range [][]byte{append(slices.Clone(row), 8), append(slices.Clone(row), 1, 1), {'{'}} {

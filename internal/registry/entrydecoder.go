@@ -88,9 +88,59 @@ func (d *entryDecoder) member(m byte, c *schema.Collection) {
 		c.Indexes = append(c.Indexes, d.index())
 	case memberRetentionBytes:
 		o.LogRetentionBytes = int64(d.atMost(math.MaxInt64))
+	case memberPartition:
+		o.LakePartition = d.partition()
+	case memberSort:
+		o.LakeSort = d.sort()
+	case memberPartitioned:
+		c.Partitioned = d.partitioned()
 	default:
 		d.bad = true
 	}
+}
+
+// count is how many of a kind follow, at least one, each of at least size bytes: no
+// length is believed that cannot be.
+func (d *entryDecoder) count(size int) uint64 {
+	n := d.atMost(uint64(len(d.rest) / size))
+	d.want(n > 0)
+	return n
+}
+
+func (d *entryDecoder) fieldID() int {
+	id := int(d.atMost(math.MaxInt32))
+	d.want(id > 0)
+	return id
+}
+
+func (d *entryDecoder) partition() (fields []schema.PartitionField) {
+	for n := d.count(3); n > 0 && !d.bad; n-- {
+		f := schema.PartitionField{FieldID: d.fieldID()}
+		f.Transform.Kind = schema.TransformKind(d.atMost(math.MaxUint8))
+		f.Transform.Width = int(d.atMost(math.MaxInt32))
+		d.want(f.Transform.Valid())
+		fields = append(fields, f)
+	}
+	return fields
+}
+
+func (d *entryDecoder) sort() (fields []schema.SortField) {
+	for n := d.count(2); n > 0 && !d.bad; n-- {
+		f := schema.SortField{FieldID: d.fieldID()}
+		flags := d.atMost(sortDesc | sortNullsLast)
+		f.Desc, f.NullsLast = flags&sortDesc != 0, flags&sortNullsLast != 0
+		fields = append(fields, f)
+	}
+	return fields
+}
+
+func (d *entryDecoder) partitioned() (ids []int) {
+	for n := d.count(1); n > 0 && !d.bad; n-- {
+		id := d.fieldID()
+		d.want(len(ids) == 0 || id > ids[len(ids)-1])
+		ids = append(ids, id)
+	}
+	return ids
 }
 
 func (d *entryDecoder) index() schema.IndexSpec {

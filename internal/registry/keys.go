@@ -66,8 +66,11 @@ func namedKey(id schema.NamedSchemaID) []byte {
 // that need one of its fields.
 type use struct {
 	named schema.NamedSchemaID
-	field int // 0: the schema itself
+	field int // 0: the schema itself; with asItIs: of the type that it has
 }
+
+// asItIs marks the use of a field that cannot become wider either. No id reaches it.
+const asItIs = 1 << 31
 
 func (u use) key() []byte {
 	key := binary.BigEndian.AppendUint32([]byte{byUse}, uint32(u.named))

@@ -57,7 +57,8 @@ func (p *proposal) plans(v *view) (err error) {
 	}
 	p.next = &schema.Collection{
 		Tenant: p.def.Tenant, Name: p.def.Collection, Schema: p.plan.Schema,
-		Indexes: p.plan.Indexes, LastIndexID: p.plan.LastIndexID, Options: p.plan.Options, Created: p.now,
+		Indexes: p.plan.Indexes, LastIndexID: p.plan.LastIndexID, Options: p.plan.Options,
+		Partitioned: p.plan.Partitioned, Created: p.now,
 	}
 	if p.cur != nil {
 		p.next.Instance, p.next.Created = p.cur.Instance, p.cur.Created

@@ -125,7 +125,7 @@ func TestReopen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Instance != want.Instance || got.Schema.ID != want.Schema.ID || len(got.Schema.Fields) != 2 || !got.Schema.Keyed() || got.Options != want.Options {
+	if got.Instance != want.Instance || got.Schema.ID != want.Schema.ID || len(got.Schema.Fields) != 2 || !got.Schema.Keyed() || !reflect.DeepEqual(got.Options, want.Options) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	byInst, err := r.ByInstance(t.Context(), want.Instance)

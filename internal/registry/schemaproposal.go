@@ -46,23 +46,30 @@ func (p *schemaProposal) plans(v *view) (err error) {
 	return nil
 }
 
-// free refuses to drop fields that collections need, of those that there are and
-// those that the batch turns.
+// free refuses to drop fields that collections need, and to widen those that they
+// need as they are, of the collections that there are and those that the batch turns.
 func (p *schemaProposal) free(v *view, turned uses) error {
 	if p.cur == nil {
 		return nil
 	}
 	for i := range p.cur.Schema.Fields {
 		f := &p.cur.Schema.Fields[i]
-		if p.next.Schema.IndexID(f.ID) >= 0 {
-			continue
+		of, at := use{p.cur.ID, f.ID}, p.next.Schema.IndexID(f.ID)
+		if at >= 0 {
+			if p.next.Schema.Fields[at].Type.String() == f.Type.String() {
+				continue
+			}
+			of.field |= asItIs
 		}
-		of := use{p.cur.ID, f.ID}
 		n, err := countUses(v.row, of)
 		if err != nil {
 			return err
 		}
-		if n := int64(n) + turned[of]; n > 0 {
+		switch n := int64(n) + turned[of]; {
+		case n <= 0:
+		case at >= 0:
+			return definition.InUseAs(f.Name, f.Type, p.next.Schema.Fields[at].Type, uint64(n))
+		default:
 			return definition.InUse(f.Name, uint64(n))
 		}
 	}

@@ -25,6 +25,11 @@ func (u uses) add(c *schema.Collection, n int64) {
 	for _, id := range neededFields(c) {
 		u[use{c.Named, id}] += n
 	}
+	for _, id := range c.Partitioned {
+		if id < schema.SeqColumnID {
+			u[use{c.Named, id | asItIs}] += n
+		}
+	}
 }
 
 // neededFields are the ids of the fields that a named schema cannot drop while it
@@ -34,6 +39,11 @@ func neededFields(c *schema.Collection) []int {
 	for _, x := range c.Indexes {
 		ids = append(ids, x.FieldIDs...)
 	}
+	ids = append(ids, c.Partitioned...)
+	for _, f := range c.Options.LakeSort {
+		ids = append(ids, f.FieldID)
+	}
+	ids = slices.DeleteFunc(ids, func(id int) bool { return id >= schema.SeqColumnID })
 	slices.Sort(ids)
 	return slices.Compact(ids)
 }

@@ -97,7 +97,8 @@ func (d *Definition) UnmarshalJSON(data []byte) error {
 // String is the collection's name as the command line writes it.
 func (d Definition) String() string { return d.Tenant + "/" + d.Collection }
 
-// Resolve is the options in force: those stated, the rest by default.
+// Resolve is the options in force: those stated, the rest by default. LakePartition
+// and LakeSort are left out: they are of fields that have ids, which Evolve gives.
 func (d Definition) Resolve() (schema.Options, error) {
 	c := checker{}
 	o := c.options(d.Options)
@@ -110,7 +111,7 @@ func FromCollection(c *schema.Collection) Definition {
 		Tenant:     c.Tenant,
 		Collection: c.Name,
 		Schema:     c.SchemaName,
-		Options:    optionsDefOf(c.Options),
+		Options:    optionsDefOf(c.Options, c.Schema),
 	}
 	if c.Named == 0 {
 		d.Fields, d.Key = defsOf(c.Schema.Fields), keyNames(c.Schema)

@@ -23,6 +23,7 @@ const (
 	MaxSchemas     = 1000    // named schemas in a file
 	MaxKeyFields   = 16      // fields of a key or an index
 	MaxIndexes     = 32      // secondary indexes of a collection
+	MaxLayout      = 8       // fields that a table is partitioned by, and sorted by
 	MaxFieldName   = 128     // bytes of a field's name
 	MaxDoc         = 4096    // bytes of a field's doc
 	MaxFixed       = 65_536  // bytes of a fixed(n)

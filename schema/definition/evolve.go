@@ -73,11 +73,13 @@ func (e *evolver) finish(cur *schema.Collection, next *schema.Schema, d Definiti
 	if err != nil {
 		return Plan{}, err
 	}
-	e.options(cur.Options, opts)
+	opts.LakePartition, opts.LakeSort = layoutOf(next, d.Options)
+	e.options(cur, next, opts)
+	partitioned := e.partitioned(cur, next, opts.LakePartition)
 	if err := e.err(); err != nil {
 		return Plan{}, err
 	}
-	return Plan{Schema: next, Indexes: indexes, LastIndexID: lastIndex, Options: opts, Steps: e.steps}, nil
+	return Plan{Schema: next, Indexes: indexes, LastIndexID: lastIndex, Options: opts, Partitioned: partitioned, Steps: e.steps}, nil
 }
 
 // create plans a new collection with fields of its own.
@@ -97,7 +99,11 @@ func createWith(s *schema.Schema, how string, d Definition) (Plan, error) {
 	detail := fmt.Sprintf("%s%s, %s, %s", how, plural(len(d.Fields), "field"), keyDetail(s, d.Key), plural(len(d.Indexes), "index"))
 	steps := []Step{{Kind: StepCreate, Field: d.String(), Detail: detail}}
 	indexes, lastIndex := numberIndexes(nil, 0, s, d.Indexes)
-	return Plan{Schema: s, Indexes: indexes, LastIndexID: lastIndex, Options: opts, Steps: steps}, nil
+	opts.LakePartition, opts.LakeSort = layoutOf(s, d.Options)
+	return Plan{
+		Schema: s, Indexes: indexes, LastIndexID: lastIndex, Options: opts,
+		Partitioned: sourcesOf(nil, opts.LakePartition), Steps: steps,
+	}, nil
 }
 
 // freshSchema is a schema of new fields.

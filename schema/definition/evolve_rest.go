@@ -108,12 +108,13 @@ func numberIndexes(cur []schema.IndexSpec, last schema.IndexID, s *schema.Schema
 }
 
 // options compares the options in force with those asked for.
-func (e *evolver) options(cur, next schema.Options) {
+func (e *evolver) options(c *schema.Collection, s *schema.Schema, next schema.Options) {
+	cur := c.Options
 	if next.LakeFormat < cur.LakeFormat {
 		e.refuse("options.lake_format", fmt.Sprintf("%d to %d", cur.LakeFormat, next.LakeFormat), fmt.Sprintf(
 			"Iceberg never lowers a table's format version: state lake_format: %d", cur.LakeFormat))
 	}
-	was, now := optionsDefOf(cur), optionsDefOf(next)
+	was, now := optionsDefOf(cur, c.Schema), optionsDefOf(next, s)
 	for _, o := range []struct{ name, was, now string }{
 		{"log_retention", was.LogRetention, now.LogRetention},
 		{"log_retention_bytes", cmp.Or(was.LogRetentionBytes, "none"), cmp.Or(now.LogRetentionBytes, "none")},
@@ -125,5 +126,12 @@ func (e *evolver) options(cur, next schema.Options) {
 		if o.was != o.now {
 			e.step(StepOption, o.name, "%s to %s", o.was, o.now)
 		}
+	}
+	if !slices.Equal(cur.LakePartition, next.LakePartition) {
+		e.step(StepOption, "lake_partition", "%s to %s, files are rewritten in the background",
+			PartitionText(cur.LakePartition, c.Schema), PartitionText(next.LakePartition, s))
+	}
+	if !slices.Equal(cur.LakeSort, next.LakeSort) {
+		e.step(StepOption, "lake_sort", "%s to %s", SortText(cur.LakeSort, c.Schema), SortText(next.LakeSort, s))
 	}
 }

@@ -145,9 +145,17 @@ func keyDetail(s *schema.Schema, key []string) string {
 	return "key " + strings.Join(key, ", ")
 }
 
-// InUse is why a field of a named schema, on which so many collections have a
-// secondary index, cannot be dropped.
+// InUse is why a field of a named schema, which so many collections have in a
+// secondary index or in the layout of their tables, cannot be dropped.
 func InUse(field string, collections uint64) *Incompatible {
 	return &Incompatible{Problems: schema.FieldErrors{{Field: field, Value: "dropped", Rule: fmt.Sprintf(
-		"secondary indexes of %s are on it: remove those indexes first, or keep the field", plural(int(collections), "collection"))}}}
+		"secondary indexes of %s are on it, or their tables are sorted by it, or are or were partitioned by it: "+
+			"remove those indexes and orders first, or keep the field", plural(int(collections), "collection"))}}}
+}
+
+// InUseAs is why such a field cannot become wider.
+func InUseAs(field string, from, to schema.Type, collections uint64) *Incompatible {
+	return &Incompatible{Problems: schema.FieldErrors{{Field: field, Value: fmt.Sprintf("%s to %s", from, to), Rule: fmt.Sprintf(
+		"the tables of %s are or were partitioned by it, and their files and metadata refer to it: add a field of the new type",
+		plural(int(collections), "collection"))}}}
 }

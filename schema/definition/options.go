@@ -18,6 +18,8 @@ type OptionsDef struct {
 	LakeFreshness     string          `json:"lake_freshness,omitempty"`      // a duration; default 5m
 	LakeFormat        int             `json:"lake_format,omitempty"`         // 2, 3; default 2
 	BeforeImages      bool            `json:"before_images"`                 // default false
+	LakePartition     []PartitionDef  `json:"lake_partition,omitempty"`      // default none
+	LakeSort          []SortDef       `json:"lake_sort,omitempty"`           // default by key, or seq
 }
 
 // forever is the log_retention that keeps everything.
@@ -81,14 +83,16 @@ func (c *checker) options(def OptionsDef) schema.Options {
 	return o
 }
 
-// optionsDefOf writes out all of o.
-func optionsDefOf(o schema.Options) OptionsDef {
+// optionsDefOf writes out all of o, the options of a collection with schema s.
+func optionsDefOf(o schema.Options, s *schema.Schema) OptionsDef {
 	def := OptionsDef{
 		LogRetention:  forever,
 		Lake:          o.Lake,
 		LakeFreshness: formatDuration(o.LakeFreshness),
 		LakeFormat:    o.LakeFormat,
 		BeforeImages:  o.BeforeImages,
+		LakePartition: partitionDefsOf(o.LakePartition, s),
+		LakeSort:      sortDefsOf(o.LakeSort, s),
 	}
 	if o.LogRetentionBytes > 0 {
 		def.LogRetentionBytes = formatBytes(o.LogRetentionBytes)

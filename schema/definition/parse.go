@@ -341,10 +341,15 @@ func (p *parser) optionsDef(n *yaml.Node, at string, o OptionsDef) OptionsDef {
 			o.LakeFormat = p.whole(v, path)
 		case "before_images":
 			o.BeforeImages = p.boolean(v, path)
+		case "lake_partition":
+			o.LakePartition = p.partitionDefs(v, vat, path)
+		case "lake_sort":
+			o.LakeSort = p.sortDefs(v, vat, path)
 		default:
 			return false
 		}
 		return true
-	}, "log_retention", "log_retention_bytes", "lake", "lake_freshness", "lake_format", "before_images")
+	}, "log_retention", "log_retention_bytes", "lake", "lake_freshness", "lake_format", "before_images",
+		"lake_partition", "lake_sort")
 	return o
 }

@@ -17,6 +17,8 @@ type Plan struct {
 	Steps   []Step             `json:"steps"`
 	// LastIndexID is the highest id that an index has or had.
 	LastIndexID schema.IndexID `json:"-"`
+	// Partitioned are the ids of fields that the table is or was partitioned by.
+	Partitioned []int `json:"-"`
 }
 
 // StepKind says what a step does.

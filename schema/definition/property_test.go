@@ -25,7 +25,26 @@ func drawDefinition(t *rapid.T) definition.Definition {
 	}
 	c.Options.LakeFormat = rapid.IntRange(2, 3).Draw(t, "format")
 	c.Options.Lake = rapid.SampledFrom([]schema.LakeMode{schema.LakeAuto, schema.LakeOff, schema.LakePinned}).Draw(t, "lake")
+	drawLayout(t, c)
 	return definition.FromCollection(c)
+}
+
+// drawLayout draws what a table may be partitioned and sorted by.
+func drawLayout(t *rapid.T, c *schema.Collection) {
+	for _, f := range c.Schema.Fields {
+		x := schema.Transform{Kind: schema.TransformKind(rapid.IntRange(1, 7).Draw(t, "transform"))}
+		if x.Sized() {
+			x.Width = rapid.IntRange(1, 1000).Draw(t, "width")
+		}
+		if x.Takes(f.Type) && len(c.Options.LakePartition) < definition.MaxLayout {
+			c.Options.LakePartition = append(c.Options.LakePartition, schema.PartitionField{FieldID: f.ID, Transform: x})
+		}
+		if !f.Type.Nested() && f.Type.Kind != schema.KindJSON && len(c.Options.LakeSort) < definition.MaxLayout && rapid.Bool().Draw(t, "sorted") {
+			c.Options.LakeSort = append(c.Options.LakeSort, schema.SortField{
+				FieldID: f.ID, Desc: rapid.Bool().Draw(t, "desc"), NullsLast: rapid.Bool().Draw(t, "nulls last"),
+			})
+		}
+	}
 }
 
 // A definition as YAML and as JSON parses back to itself, by us and by a YAML

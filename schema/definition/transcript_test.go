@@ -141,7 +141,7 @@ func (s *state) apply(command, input string) string {
 			plan.Schema.ID = s.ids
 		}
 		s.cur = &schema.Collection{Tenant: "acme", Name: "things", Schema: plan.Schema, Named: next.Named, SchemaName: next.SchemaName,
-			Indexes: plan.Indexes, Options: plan.Options, Created: time.Unix(0, 0)}
+			Indexes: plan.Indexes, Options: plan.Options, Partitioned: plan.Partitioned, Created: time.Unix(0, 0)}
 	}
 	return plan.String() + describe(plan.Schema)
 }

@@ -86,6 +86,8 @@ func (c *checker) body(d Definition) {
 	c.key(d)
 	c.indexList(d)
 	c.options(d.Options)
+	c.partition(d)
+	c.sort(d)
 	if d.Options.BeforeImages && len(d.Key) == 0 {
 		c.add(c.at.options+"/before_images", "options.before_images", "true",
 			"a collection without a key is only added to: its changes have no row before them; add a key, or remove the option")

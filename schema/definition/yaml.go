@@ -1,6 +1,7 @@
 package definition
 
 import (
+	"reflect"
 	"strconv"
 	"strings"
 
@@ -40,7 +41,7 @@ func (d Definition) YAML() []byte {
 		b.WriteString("}\n")
 	}
 	o := d.Options
-	if o == (OptionsDef{}) {
+	if reflect.ValueOf(o).IsZero() {
 		return []byte(b.String())
 	}
 	b.WriteString("options:\n")
@@ -55,6 +56,7 @@ func (d Definition) YAML() []byte {
 		b.WriteString("  lake_format: " + strconv.Itoa(o.LakeFormat) + "\n")
 	}
 	b.WriteString("  before_images: " + strconv.FormatBool(o.BeforeImages) + "\n")
+	b.WriteString(yamlLayout(o))
 	return []byte(b.String())
 }
 
