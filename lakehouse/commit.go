@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"math"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/apache/iceberg-go"
+	"github.com/apache/iceberg-go/table"
 	"github.com/google/uuid"
 
 	"github.com/trinedb/trine/schema"
@@ -50,6 +52,9 @@ type Commit struct {
 type Written struct {
 	File uint32
 	Rows int
+	// Order, when it is not nil, tells which of the rows went here instead: for each
+	// row of the file, its place among all that were given.
+	Order []uint32
 }
 
 // Commit writes the rows and deletes and makes them the table's next version.
@@ -117,6 +122,7 @@ type commitTask struct {
 	path       tablePath
 	id         uuid.UUID // in the names of its metadata files
 	progress   progress
+	layout     layout             // of what is written
 	time       time.Time          // Commit.Since
 	began      time.Time          // before the first of its files
 	rewrites   bool               // the rows stay what they are: see Replace
@@ -153,7 +159,24 @@ func (l *Lake) begin(ctx context.Context, commit Commit) (*commitTask, error) {
 		}
 		t.progress.nextFile, t.progress.nextRewrite = base.progress.nextFile, base.progress.nextRewrite
 	}
+	if err := t.arrange(); err != nil {
+		return nil, err
+	}
 	return t, t.checkFree(ctx)
+}
+
+// arrange finds how the collection wants its rows laid out.
+func (t *commitTask) arrange() error {
+	s, err := icebergSchema(t.collection.Schema)
+	if err != nil {
+		return err
+	}
+	var meta table.Metadata
+	if t.base != nil {
+		meta = t.base.meta
+	}
+	t.layout, err = layoutFor(meta, t.collection, s)
+	return err
 }
 
 func (l *Lake) newTask(c *schema.Collection, base *Snapshot) *commitTask {
@@ -215,21 +238,21 @@ func (t *commitTask) writeRows(ctx context.Context, rows iter.Seq2[Row, error]) 
 	if rows == nil {
 		return nil, nil
 	}
-	w, err := newDataWriter(t.lake, t.path, t.collection.Schema, t.progress.nextFile, false)
+	layout, err := t.layout.of(t.collection.Schema)
+	if err != nil {
+		return nil, err
+	}
+	w, err := newDataWriter(t.lake, t.path, layout, t.progress.nextFile, false)
 	if err != nil {
 		return nil, err
 	}
 	defer w.abort()
 	w.wrote = t.wrote
-	for row, err := range rows {
-		if err != nil {
-			return nil, fmt.Errorf("read rows: %w", err)
-		}
-		if err := w.write(ctx, row); err != nil {
-			return nil, err
-		}
+	write := writeInOrder
+	if layout.arranges() {
+		write = writeArranged
 	}
-	if err := w.close(); err != nil {
+	if err := write(ctx, w, rows); err != nil {
 		return nil, err
 	}
 	if w.next > rewriteOrdinals {
@@ -237,6 +260,48 @@ func (t *commitTask) writeRows(ctx context.Context, rows iter.Seq2[Row, error]) 
 	}
 	t.added, t.progress.nextFile = w.files, w.next
 	return w.counts, nil
+}
+
+// writeInOrder writes rows as they come.
+func writeInOrder(ctx context.Context, w *dataWriter, rows iter.Seq2[Row, error]) error {
+	var key []byte
+	for row, err := range rows {
+		if err != nil {
+			return fmt.Errorf("read rows: %w", err)
+		}
+		key = w.layout.appendOrder(key[:0], &row)
+		if err := w.writeKeyed(ctx, row, key); err != nil {
+			return err
+		}
+	}
+	return w.close()
+}
+
+// writeArranged writes rows by partition and in the layout's order.
+func writeArranged(ctx context.Context, w *dataWriter, rows iter.Seq2[Row, error]) error {
+	var order []uint32
+	a := newArranger(w, func(tag uint64) { order = append(order, uint32(tag)) })
+	n := uint64(0)
+	for row, err := range rows {
+		if err != nil {
+			return fmt.Errorf("read rows: %w", err)
+		}
+		if n == math.MaxUint32 {
+			return fmt.Errorf("more than %d rows: %w", n, schema.ErrTooLarge)
+		}
+		if err := a.add(ctx, row, n); err != nil {
+			return err
+		}
+		n++
+	}
+	if err := a.flush(ctx); err != nil {
+		return err
+	}
+	for i := range w.counts {
+		c := &w.counts[i]
+		c.Order, order = order[:c.Rows:c.Rows], order[c.Rows:]
+	}
+	return nil
 }
 
 // manifests encodes the manifests that change, has put write them, and returns
@@ -247,13 +312,13 @@ func (t *commitTask) manifests(s *iceberg.Schema, snapshot, seq int64, put func(
 		old = t.base.manifests
 	}
 	gone := func(e *entry) bool { return t.gone[e.ordinal] }
-	keep, edits := editManifests(old, iceberg.ManifestContentData, gone, t.added)
+	keep, edits := editSpecs(old, iceberg.ManifestContentData, gone, t.added)
 	superseded := func(e *entry) bool { return t.gone[e.ordinal] || t.deletes[e.ordinal] != nil }
 	added := make([]*entry, 0, len(t.deletes))
 	for _, ordinal := range slices.Sorted(maps.Keys(t.deletes)) {
 		added = append(added, t.deletes[ordinal])
 	}
-	keepDeletes, deleteEdits := editManifests(old, iceberg.ManifestContentDeletes, superseded, added)
+	keepDeletes, deleteEdits := editSpecs(old, iceberg.ManifestContentDeletes, superseded, added)
 	all := append(keep, keepDeletes...)
 	for i, edit := range append(edits, deleteEdits...) {
 		name := t.path.manifest(t.id, i)

@@ -43,17 +43,18 @@ func useDictionary(s *schema.Schema) func(schema.Field) bool {
 
 // dataWriter writes the rows of one commit to data files.
 type dataWriter struct {
-	lake   *Lake
-	table  tablePath
-	schema *schema.Schema
-	fields []schema.Field
-	layout *parquet.Schema
-	next   uint32 // ordinal of the next file
-	file   *openFile
-	files  []*entry
-	counts []Written
-	key    []byte            // of the row being written
-	wrote  func(name string) // told of each file when it is durable
+	lake    *Lake
+	layout  *rowLayout
+	part    tuple // of the open file and the next ones
+	table   tablePath
+	schema  *schema.Schema
+	fields  []schema.Field
+	columns *parquet.Schema
+	next    uint32 // ordinal of the next file
+	file    *openFile
+	files   []*entry
+	counts  []Written
+	wrote   func(name string) // told of each file when it is durable
 }
 
 // openFile is the data file being written.
@@ -73,7 +74,8 @@ type openFile struct {
 
 // newDataWriter writes files from the ordinal next on. With lineage their rows are
 // not new, and bear theirs.
-func newDataWriter(l *Lake, table tablePath, s *schema.Schema, next uint32, lineage bool) (*dataWriter, error) {
+func newDataWriter(l *Lake, table tablePath, rows *rowLayout, next uint32, lineage bool) (*dataWriter, error) {
+	s := rows.schema
 	fields := tableFields(s)
 	if lineage {
 		fields = append(fields, lineageFields...)
@@ -82,18 +84,18 @@ func newDataWriter(l *Lake, table tablePath, s *schema.Schema, next uint32, line
 	if err != nil {
 		return nil, err
 	}
-	return &dataWriter{lake: l, table: table, schema: s, fields: fields, layout: layout, next: next}, nil
+	return &dataWriter{lake: l, layout: rows, table: table, schema: s, fields: fields, columns: layout, next: next}, nil
 }
 
-// write adds a row, to a new file if the last one is full.
-func (w *dataWriter) write(ctx context.Context, row Row) error {
-	if w.schema.Keyed() {
-		w.key = w.schema.AppendKey(w.key[:0], row.Values)
-	}
-	return w.writeKeyed(ctx, row, w.key)
+// begin ends the open file, if there is one: what follows is of a partition.
+func (w *dataWriter) begin(part tuple) error {
+	err := w.close()
+	w.part = part
+	return err
 }
 
-// writeKeyed is write for who has the row's key, if it has one.
+// writeKeyed adds a row, to a new file if the last one is full. The key is the row's
+// place in the layout's order.
 func (w *dataWriter) writeKeyed(ctx context.Context, row Row, key []byte) error {
 	if w.file == nil {
 		if err := w.open(ctx); err != nil {
@@ -149,7 +151,7 @@ func (w *dataWriter) open(ctx context.Context) error {
 	}
 	w.next++
 	options := []parquet.WriterOption{
-		w.layout,
+		w.columns,
 		parquet.Compression(codec),
 		parquet.DataPageVersion(1),
 		parquet.PageBufferSize(pageBytes),
@@ -158,7 +160,7 @@ func (w *dataWriter) open(ctx context.Context) error {
 		parquet.CreatedBy("trine", "1", ""),
 	}
 	shred := newShredder(w.fields, len(w.schema.Fields))
-	for i, path := range w.layout.Columns() {
+	for i, path := range w.columns.Columns() {
 		if shred.columns[i].wide {
 			options = append(options, parquet.SkipPageBounds(path...))
 		}
@@ -166,7 +168,7 @@ func (w *dataWriter) open(ctx context.Context) error {
 	out := parquet.NewGenericWriter[any](object, options...)
 	w.file = &openFile{
 		ordinal: ordinal, name: name, object: object, out: out, columns: out.ColumnWriters(), shred: shred,
-		sorted: w.schema.Keyed(),
+		sorted: w.layout.order.id != 0,
 	}
 	return nil
 }
@@ -191,8 +193,9 @@ func (w *dataWriter) close() error {
 	w.file = nil
 	w.wrote(f.name)
 	m := collectMetrics(meta, f.shred.columns)
-	builder, err := iceberg.NewDataFileBuilder(*iceberg.UnpartitionedSpec, iceberg.EntryContentData,
-		w.lake.uri(f.name), iceberg.ParquetFile, nil, nil, nil, f.rows, view.Size())
+	spec := w.layout.spec
+	builder, err := iceberg.NewDataFileBuilder(spec.iceberg, iceberg.EntryContentData,
+		w.lake.uri(f.name), iceberg.ParquetFile, spec.values(w.part), nil, nil, f.rows, view.Size())
 	if err != nil {
 		return fmt.Errorf("describe %s: %w", f.name, err)
 	}
@@ -202,11 +205,11 @@ func (w *dataWriter) close() error {
 	}
 	sortOrder := 0
 	if f.sorted {
-		sortOrder = keySortOrder
+		sortOrder = w.layout.order.id
 	}
 	file := builder.ColumnSizes(m.sizes).ValueCounts(m.values).NullValueCounts(m.nulls).NaNValueCounts(m.nans).
 		LowerBoundValues(m.lower).UpperBoundValues(m.upper).SplitOffsets(offsets).SortOrderID(sortOrder).Build()
-	w.files = append(w.files, &entry{file: file, ordinal: f.ordinal, firstSeq: firstSeq(file)})
+	w.files = append(w.files, &entry{file: file, spec: spec, part: w.part, ordinal: f.ordinal, firstSeq: firstSeq(file)})
 	w.counts = append(w.counts, Written{File: f.ordinal, Rows: int(f.rows)})
 	return nil
 }

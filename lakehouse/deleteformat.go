@@ -50,8 +50,8 @@ func (l *Lake) deletesOf(file iceberg.DataFile) deleteFormat {
 // describe begins the description of a file that holds the deletes, which is of the
 // data file's partition.
 func (f fileDeletes) describe(uri string, format iceberg.FileFormat, size int) (*iceberg.DataFileBuilder, error) {
-	b, err := iceberg.NewDataFileBuilder(*iceberg.UnpartitionedSpec, iceberg.EntryContentPosDeletes, uri, format,
-		nil, nil, nil, int64(len(f.rows)), int64(size))
+	b, err := iceberg.NewDataFileBuilder(f.data.spec.iceberg, iceberg.EntryContentPosDeletes, uri, format,
+		f.data.spec.values(f.data.part), nil, nil, int64(len(f.rows)), int64(size))
 	if err != nil {
 		return nil, fmt.Errorf("describe %s: %w", uri, err)
 	}
@@ -60,7 +60,7 @@ func (f fileDeletes) describe(uri string, format iceberg.FileFormat, size int) (
 
 // entry is that of the deletes as described; their rows are kept.
 func (f fileDeletes) entry(b *iceberg.DataFileBuilder) *entry {
-	e := &entry{file: b.Build(), ordinal: f.data.ordinal}
+	e := &entry{file: b.Build(), spec: f.data.spec, part: f.data.part, ordinal: f.data.ordinal}
 	e.rows.Store(&f.rows)
 	return e
 }

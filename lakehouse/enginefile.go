@@ -57,8 +57,6 @@ func (t *commitTask) checkEntry(told iceberg.DataFile) error {
 		return refused("it is %s, and data files are Parquet (property write.format.default)", told.FileFormat())
 	case len(told.KeyMetadata()) > 0:
 		return refused("it is encrypted")
-	case len(told.Partition()) > 0:
-		return refused("it is of a partition, and the table has none")
 	case told.Count() <= 0 || told.Count() > math.MaxUint32:
 		return fmt.Errorf("it has %d records, want 1 to %d: %w", told.Count(), uint32(math.MaxUint32), schema.ErrInvalid)
 	}
@@ -167,8 +165,12 @@ func neverNull(f schema.Field, column arrow.Field) error {
 // its own columns' values is taken as it is, as it is for other engines too; what
 // Trine's reading rests on is not.
 func (t *commitTask) entry(f *engineFile, ordinal uint32) (*entry, error) {
-	builder, err := iceberg.NewDataFileBuilder(*iceberg.UnpartitionedSpec, iceberg.EntryContentData,
-		t.lake.uri(f.name), iceberg.ParquetFile, nil, nil, nil, f.told.Count(), f.told.FileSizeBytes())
+	spec, part, err := t.partitionOf(f.told)
+	if err != nil {
+		return nil, err
+	}
+	builder, err := iceberg.NewDataFileBuilder(spec.iceberg, iceberg.EntryContentData,
+		t.lake.uri(f.name), iceberg.ParquetFile, spec.values(part), nil, nil, f.told.Count(), f.told.FileSizeBytes())
 	if err != nil {
 		return nil, fmt.Errorf("describe %s: %w", f.name, err)
 	}
@@ -184,7 +186,7 @@ func (t *commitTask) entry(f *engineFile, ordinal uint32) (*entry, error) {
 	file := builder.ColumnSizes(withOrdinal(f.told.ColumnSizes(), ordinal)).ValueCounts(values).NullValueCounts(nulls).
 		NaNValueCounts(f.told.NaNValueCounts()).LowerBoundValues(lower).UpperBoundValues(upper).
 		SplitOffsets(f.told.SplitOffsets()).SortOrderID(sorted).Build()
-	return &entry{file: file, ordinal: ordinal, firstSeq: firstSeq(file)}, nil
+	return &entry{file: file, spec: spec, part: part, ordinal: ordinal, firstSeq: firstSeq(file)}, nil
 }
 
 func cloned[V any](m map[int]V) map[int]V {

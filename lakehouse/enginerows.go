@@ -96,7 +96,10 @@ func (t *commitTask) surveyed(ctx context.Context, d *delta) ([]*engineFile, err
 			if err != nil {
 				return err
 			}
-			if f.survey, err = t.surveyFile(ctx, tableFile{data: e}, f.unsure); errors.Is(err, schema.ErrCorrupt) {
+			if f.survey, err = t.surveyFile(ctx, tableFile{data: e}, f.unsure); err == nil {
+				err = t.checkPartition(ctx, e)
+			}
+			if errors.Is(err, schema.ErrCorrupt) {
 				err = fmt.Errorf("%w: %v", schema.ErrInvalid, err)
 			}
 			files[i] = f

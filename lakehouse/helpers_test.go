@@ -93,7 +93,8 @@ type table struct {
 	rows    map[uint32][]lakehouse.Row
 	gone    map[uint32]map[uint32]bool
 	next    schema.Seq
-	schemas map[uint32]*schema.Schema // by which a file was written
+	schemas map[uint32]*schema.Schema  // by which a file was written
+	orders  map[int][]schema.SortField // by id, where a test cares
 }
 
 func newTable(f *fixture, c *schema.Collection) *table {
@@ -116,13 +117,7 @@ func (t *table) commit(values [][]schema.Value, deletes map[uint32][]uint32) {
 		t.Fatal(err)
 	}
 	t.snap = snap
-	for _, w := range written {
-		t.rows[w.File], rows = rows[:w.Rows], rows[w.Rows:]
-		t.schemas[w.File] = t.c.Schema
-	}
-	if len(rows) > 0 {
-		t.Fatalf("%d rows went nowhere", len(rows))
-	}
+	t.took(written, rows)
 	for file, gone := range deletes {
 		if t.gone[file] == nil {
 			t.gone[file] = map[uint32]bool{}
@@ -130,6 +125,27 @@ func (t *table) commit(values [][]schema.Value, deletes map[uint32][]uint32) {
 		for _, row := range gone {
 			t.gone[file][row] = true
 		}
+	}
+}
+
+// took notes where a commit's rows went.
+func (t *table) took(written []lakehouse.Written, rows []lakehouse.Row) {
+	t.Helper()
+	n := 0
+	for _, w := range written {
+		t.schemas[w.File] = t.c.Schema
+		t.rows[w.File] = make([]lakehouse.Row, w.Rows)
+		for i := range t.rows[w.File] {
+			from := n
+			if w.Order != nil {
+				from = int(w.Order[i])
+			}
+			t.rows[w.File][i] = rows[from]
+			n++
+		}
+	}
+	if n != len(rows) {
+		t.Fatalf("%d of %d rows were written", n, len(rows))
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/apache/iceberg-go"
-	"github.com/apache/iceberg-go/table"
 
 	"github.com/trinedb/trine/schema"
 )
@@ -84,19 +83,4 @@ func icebergType(t schema.Type) (iceberg.Type, error) {
 		}, nil
 	}
 	return nil, fmt.Errorf("a table cannot hold type %s: %w", t, schema.ErrUnsupported)
-}
-
-// sortOrder is the order in which a collection's rows are written.
-func sortOrder(s *schema.Schema) (table.SortOrder, error) {
-	if !s.Keyed() {
-		return table.UnsortedSortOrder, nil
-	}
-	fields := make([]table.SortField, len(s.Key))
-	for i, k := range s.Key {
-		fields[i] = table.SortField{
-			SourceIDs: []int{s.Fields[k].ID}, Transform: iceberg.IdentityTransform{},
-			Direction: table.SortASC, NullOrder: table.NullsFirst,
-		}
-	}
-	return table.NewSortOrder(keySortOrder, fields)
 }

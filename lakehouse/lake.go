@@ -23,6 +23,7 @@ const (
 	DefaultFileGrace       = 4 * time.Hour  // longer than a query runs that loaded the table at its beginning
 	DefaultOrphanGrace     = 72 * time.Hour // as Iceberg's own remove_orphan_files
 	DefaultCacheBytes      = 64 << 20
+	DefaultArrangeBytes    = 64 << 20 // about half of what a flush holds anyway
 )
 
 // Options configure a Lake. The zero value of a member is its default.
@@ -39,6 +40,7 @@ type Options struct {
 	FileGrace       time.Duration    // files stay so long after the last version that names them; default DefaultFileGrace
 	OrphanGrace     time.Duration    // files that no version names stay so long; a commit must take less than half; default DefaultOrphanGrace
 	CacheBytes      int64            // bound of the newest versions in memory; default DefaultCacheBytes
+	ArrangeBytes    int64            // bound of the rows that wait to be sorted by partition; default DefaultArrangeBytes
 }
 
 func (o *Options) validate() error {
@@ -63,6 +65,7 @@ func (o *Options) validate() error {
 	o.FileGrace = orDefault(o.FileGrace, DefaultFileGrace)
 	o.OrphanGrace = orDefault(o.OrphanGrace, DefaultOrphanGrace)
 	o.CacheBytes = orDefault(o.CacheBytes, DefaultCacheBytes)
+	o.ArrangeBytes = orDefault(o.ArrangeBytes, DefaultArrangeBytes)
 	return nil
 }
 

@@ -88,13 +88,13 @@ func (m *manifest) sealed(file iceberg.ManifestFile) (*manifest, error) {
 		if e.file.FirstRowID() != nil {
 			continue
 		}
-		named, err := withFirstRow(e.file, next)
+		named, err := e.withFirstRow(next)
 		if err != nil {
 			return nil, fmt.Errorf("describe %s: %w", e.file.FilePath(), err)
 		}
 		next += e.file.Count()
 		sealed.entries[i] = &entry{
-			file: named, ordinal: e.ordinal, firstSeq: e.firstSeq, snapshot: e.snapshot, seq: e.seq, fileSeq: e.fileSeq,
+			file: named, spec: e.spec, part: e.part, ordinal: e.ordinal, firstSeq: e.firstSeq, snapshot: e.snapshot, seq: e.seq, fileSeq: e.fileSeq,
 		}
 	}
 	return sealed, nil
@@ -102,9 +102,10 @@ func (m *manifest) sealed(file iceberg.ManifestFile) (*manifest, error) {
 
 // withFirstRow is a data file that has its first row id, as it must be written from
 // then on: who left it out would have the rows get new ones.
-func withFirstRow(f iceberg.DataFile, first int64) (iceberg.DataFile, error) {
-	b, err := iceberg.NewDataFileBuilder(*iceberg.UnpartitionedSpec, f.ContentType(), f.FilePath(), f.FileFormat(),
-		f.Partition(), nil, nil, f.Count(), f.FileSizeBytes())
+func (e *entry) withFirstRow(first int64) (iceberg.DataFile, error) {
+	f := e.file
+	b, err := iceberg.NewDataFileBuilder(e.spec.iceberg, f.ContentType(), f.FilePath(), f.FileFormat(),
+		e.spec.values(e.part), nil, nil, f.Count(), f.FileSizeBytes())
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"sync/atomic"
 
 	"github.com/apache/iceberg-go"
@@ -21,6 +23,8 @@ const maxManifestEntries = 256
 // snapshot has it, but for rows, which is a cache.
 type entry struct {
 	file     iceberg.DataFile
+	spec     *partitionSpec
+	part     tuple      // of its spec
 	ordinal  uint32     // of the data file
 	unpaired bool       // a deletion vector whose data file was not looked for yet
 	firstSeq schema.Seq // of a data file: its lowest _seq, 0 if the bounds do not tell, the last if there is none
@@ -113,10 +117,20 @@ type manifestEdit struct {
 	added    []*entry
 }
 
+// spec is that of all entries, of which there is at least one.
+func (e *manifestEdit) spec() *partitionSpec {
+	for _, entries := range [][]*entry{e.existing, e.deleted} {
+		if len(entries) > 0 {
+			return entries[0].spec
+		}
+	}
+	return e.added[0].spec
+}
+
 // encode writes the manifest for a commit, under the name it will have.
 func (e *manifestEdit) encode(uri string, format int, s *iceberg.Schema, snapshot, seq int64) (iceberg.ManifestFile, []byte, error) {
 	var buf bytes.Buffer
-	w, err := iceberg.NewManifestWriter(format, &buf, *iceberg.UnpartitionedSpec, s, snapshot,
+	w, err := iceberg.NewManifestWriter(format, &buf, e.spec().iceberg, s, snapshot,
 		iceberg.WithManifestWriterContent(e.content))
 	if err != nil {
 		return nil, nil, fmt.Errorf("encode manifest: %w", err)
@@ -153,7 +167,25 @@ func (e *manifestEdit) encode(uri string, format int, s *iceberg.Schema, snapsho
 	return file, buf.Bytes(), nil
 }
 
-// editManifests plans the manifests of one content: entries that are gone
+// editSpecs plans the manifests of one content. A manifest is of one partition spec.
+func editSpecs(old []*manifest, content iceberg.ManifestContent, gone func(*entry) bool, added []*entry) (keep []*manifest, edits []*manifestEdit) {
+	manifests, files := map[int][]*manifest{}, map[int][]*entry{}
+	ids := map[int]bool{}
+	for _, m := range old {
+		id := int(m.file.PartitionSpecID())
+		manifests[id], ids[id] = append(manifests[id], m), true
+	}
+	for _, e := range added {
+		files[e.spec.id()], ids[e.spec.id()] = append(files[e.spec.id()], e), true
+	}
+	for _, id := range slices.Sorted(maps.Keys(ids)) {
+		k, e := editManifests(manifests[id], content, gone, files[id])
+		keep, edits = append(keep, k...), append(edits, e...)
+	}
+	return keep, edits
+}
+
+// editManifests plans the manifests of one content and spec: entries that are gone
 // leave theirs, new ones join. Those at most half full are made one as far as
 // they fit, so that there never are many: each but one or two holds more than
 // half of what it may. A commit rewrites those that it changes, which it must, and

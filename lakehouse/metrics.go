@@ -187,11 +187,14 @@ func zeroOutward(f float64, upper bool) float64 {
 }
 
 // shortestSigned drops the leading bytes that two's complement does not need.
-func shortestSigned(b []byte) []byte {
+func shortestSigned(b []byte) []byte { return bytes.Clone(signedTail(b)) }
+
+// signedTail is shortestSigned of the same bytes.
+func signedTail(b []byte) []byte {
 	for len(b) > 1 && (b[0] == 0 && b[1] < 0x80 || b[0] == 0xff && b[1] >= 0x80) {
 		b = b[1:]
 	}
-	return bytes.Clone(b)
+	return b
 }
 
 func boundString(b []byte, upper bool) []byte {

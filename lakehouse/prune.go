@@ -10,6 +10,8 @@ import (
 // spare opening it. They implement query.Bounds and its extensions.
 type fileBounds struct {
 	schema       *schema.Schema
+	spec         *partitionSpec
+	part         tuple
 	rows         int64
 	lower, upper map[int][]byte
 	nulls, nans  map[int]int64
@@ -23,7 +25,7 @@ func mayMatchFile(opts *ReadOptions, f *tableFile) bool {
 	}
 	d := f.data.file
 	return opts.Where.MayMatch(&fileBounds{
-		schema: opts.Schema, rows: f.rows(), lower: d.LowerBoundValues(), upper: d.UpperBoundValues(),
+		schema: opts.Schema, spec: f.data.spec, part: f.data.part, rows: f.rows(), lower: d.LowerBoundValues(), upper: d.UpperBoundValues(),
 		nulls: d.NullValueCounts(), nans: d.NaNValueCounts(), values: d.ValueCounts(),
 	})
 }
@@ -61,6 +63,14 @@ func (b *fileBounds) bound(f schema.Field) (lo, hi schema.Value, nulls, rows int
 	}
 	lo, _ = decodeBound(f.Type, b.lower[f.ID])
 	hi, _ = decodeBound(f.Type, b.upper[f.ID])
+	if first, last := b.partitionBounds(f); !first.IsNull() {
+		if lo.IsNull() || schema.Compare(f.Type, first, lo) > 0 {
+			lo = first
+		}
+		if hi.IsNull() || schema.Compare(f.Type, last, hi) < 0 {
+			hi = last
+		}
+	}
 	return lo, hi, nulls, b.rows, true
 }
 

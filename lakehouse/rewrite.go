@@ -1,7 +1,9 @@
 package lakehouse
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -21,6 +23,8 @@ type Rewrite struct {
 	next    uint32       // after the last one
 	files   []*entry
 	counts  []Written
+	rows    uint32 // written so far
+	read    int    // rows that were read
 	began   time.Time
 	objects []string
 }
@@ -50,69 +54,170 @@ func (l *Lake) Rewrite(ctx context.Context, s *Snapshot, opts RewriteOptions) (*
 }
 
 func (r *Rewrite) write(ctx context.Context, opts RewriteOptions) error {
-	if err := r.base.readableBy(opts.Collection.Schema); err != nil {
+	sch := opts.Collection.Schema
+	if err := r.base.readableBy(sch); err != nil {
 		return err
 	}
-	defer func() {
-		for _, src := range r.sources {
-			src.close()
-		}
-	}()
-	for _, ordinal := range opts.Files {
-		f := r.base.file(ordinal)
-		if f == nil {
-			return fmt.Errorf("data file %d: the table has no such file: %w", ordinal, schema.ErrInvalid)
-		}
-		src, err := r.base.openSource(ctx, f, opts.Collection.Schema)
-		if err != nil {
-			return err
-		}
-		r.sources = append(r.sources, src)
+	want, err := r.base.layout(sch)
+	if err != nil {
+		return err
 	}
-	w, err := newDataWriter(r.lake, r.path, opts.Collection.Schema, r.next, r.base.FormatVersion() >= vectorsVersion)
+	layout, err := want.of(sch)
+	if err != nil {
+		return err
+	}
+	merges, others, err := r.grouped(opts.Files, want)
+	if err != nil {
+		return err
+	}
+	w, err := newDataWriter(r.lake, r.path, layout, r.next, r.base.FormatVersion() >= vectorsVersion)
 	if err != nil {
 		return err
 	}
 	defer w.abort()
 	w.wrote = func(name string) { r.objects = append(r.objects, name) }
-	if err := r.merge(ctx, w, opts.Pace); err != nil {
+	for _, files := range merges {
+		if err := r.merge(ctx, w, files, opts.Pace); err != nil {
+			return err
+		}
+	}
+	if err := r.arrange(ctx, w, others, opts.Pace); err != nil {
 		return err
 	}
 	if err := w.close(); err != nil {
 		return err
 	}
+	slices.SortFunc(r.sources, func(a, b *rowSource) int { return cmp.Compare(a.file.data.ordinal, b.file.data.ordinal) })
 	r.files, r.counts, r.next = w.files, w.counts, w.next
 	return nil
 }
 
-// merge writes the rows and notes where each went.
-func (r *Rewrite) merge(ctx context.Context, w *dataWriter, pace func(context.Context) error) error {
-	m, err := newMerger(r.sources)
+// grouped puts the files together that are merged with each other: those of one
+// partition that are laid out as is wanted. The rows of others are sorted anew.
+func (r *Rewrite) grouped(ordinals []uint32, want layout) (merges [][]*tableFile, others []*tableFile, err error) {
+	at := map[string]int{}
+	for _, ordinal := range ordinals {
+		f := r.base.file(ordinal)
+		if f == nil {
+			return nil, nil, fmt.Errorf("data file %d: the table has no such file: %w", ordinal, schema.ErrInvalid)
+		}
+		if !want.has(f.data) {
+			others = append(others, f)
+			continue
+		}
+		key := f.data.specKey()
+		i, ok := at[key]
+		if !ok {
+			i = len(merges)
+			at[key], merges = i, append(merges, nil)
+		}
+		merges[i] = append(merges[i], f)
+	}
+	return merges, others, nil
+}
+
+// merge writes the rows of files of one partition in their order, and notes where
+// each went.
+func (r *Rewrite) merge(ctx context.Context, w *dataWriter, files []*tableFile, pace func(context.Context) error) error {
+	var sources []*rowSource
+	defer func() {
+		for _, src := range sources {
+			src.close()
+		}
+	}()
+	for _, f := range files {
+		src, err := r.base.openSource(ctx, f, w.layout)
+		if err != nil {
+			return err
+		}
+		sources, r.sources = append(sources, src), append(r.sources, src)
+	}
+	if err := w.begin(files[0].data.part); err != nil {
+		return err
+	}
+	m, err := newMerger(sources)
 	if err != nil {
 		return err
 	}
-	for at := uint32(0); ; at++ {
-		src := m.first()
-		if src == nil {
-			return nil
-		}
-		if at == gone {
-			return fmt.Errorf("more than %d rows: %w", at, schema.ErrTooLarge)
-		}
-		if at%sourceRows == 0 && pace != nil {
-			if err := pace(ctx); err != nil {
-				return err
-			}
+	for src := m.first(); src != nil; src = m.first() {
+		if err := r.paced(ctx, pace); err != nil {
+			return err
 		}
 		row, place := src.row()
 		if err := w.writeKeyed(ctx, row, src.key); err != nil {
 			return err
 		}
-		src.moved[place] = at
+		if err := r.place(src, place); err != nil {
+			return err
+		}
 		if err := m.pop(); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// arrange writes the rows of files of any layout, sorted as far as memory allows.
+func (r *Rewrite) arrange(ctx context.Context, w *dataWriter, files []*tableFile, pace func(context.Context) error) error {
+	if len(files) == 0 {
+		return nil
+	}
+	if err := w.close(); err != nil {
+		return err
+	}
+	var failed error
+	a := newArranger(w, func(tag uint64) {
+		failed = errors.Join(failed, r.place(r.sources[tag>>32], uint32(tag)))
+	})
+	for _, f := range files {
+		if err := r.drain(ctx, a, f, pace); err != nil {
+			return err
+		}
+	}
+	return errors.Join(a.flush(ctx), failed)
+}
+
+// drain gives all rows of a file to be sorted.
+func (r *Rewrite) drain(ctx context.Context, a *arranger, f *tableFile, pace func(context.Context) error) error {
+	src, err := r.base.openSource(ctx, f, a.layout)
+	if err != nil {
+		return err
+	}
+	defer src.close()
+	tag := uint64(len(r.sources)) << 32
+	r.sources = append(r.sources, src)
+	src.at = -1
+	for {
+		ok, err := src.advance()
+		if err != nil || !ok {
+			return err
+		}
+		if err := r.paced(ctx, pace); err != nil {
+			return err
+		}
+		row, place := src.row()
+		if err := a.add(ctx, row, tag|uint64(place)); err != nil {
+			return err
+		}
+	}
+}
+
+// paced lets others have the processor, now and then.
+func (r *Rewrite) paced(ctx context.Context, pace func(context.Context) error) error {
+	if r.read++; pace == nil || r.read%sourceRows != 1 {
+		return nil
+	}
+	return pace(ctx)
+}
+
+// place notes that a row is the next one written.
+func (r *Rewrite) place(src *rowSource, row uint32) error {
+	if r.rows == gone {
+		return fmt.Errorf("more than %d rows: %w", r.rows, schema.ErrTooLarge)
+	}
+	src.moved[row] = r.rows
+	r.rows++
+	return nil
 }
 
 // readableBy refuses a schema that is older than the table's: rows that are

@@ -27,7 +27,7 @@ const (
 )
 
 // PlanRewrite chooses the data files that are best rewritten next, by ascending
-// ordinal; nil means that nothing is worth it. Rewritten are
+// ordinal; nil means that nothing is worth it. Rewritten are, partition by partition,
 //
 //   - small files, of less than half the target size, once there are four that go
 //     together. A file is only merged with others that together are at least as
@@ -35,15 +35,54 @@ const (
 //     of the target size, not of the number of flushes. Files of an append-only
 //     table go together if they are neighbours in seq order.
 //   - files of which a fifth of the rows or more is deleted, and not next to nothing.
+//
+// Those of several partitions are rewritten at once, as far as they fit. After
+// these come the files of an older partition spec, all of them. Files of an older
+// sort order get the newer one when they are rewritten for another reason.
 func (s *Snapshot) PlanRewrite(sch *schema.Schema) []uint32 {
-	p := &rewritePlan{target: s.lake.opts.TargetFileBytes}
-	if sch.Keyed() {
-		p.keyed(s)
-	} else {
-		p.appended(s)
+	all := &rewritePlan{target: s.lake.opts.TargetFileBytes}
+	partitions, old := s.partitions()
+	for _, files := range partitions {
+		p := &rewritePlan{target: all.target}
+		if sch.Keyed() {
+			p.keyed(files)
+		} else {
+			p.appended(files)
+		}
+		all.join(p)
 	}
-	slices.Sort(p.chosen)
-	return p.chosen
+	for _, f := range old {
+		if all.room(f) {
+			all.choose(f)
+		}
+	}
+	slices.Sort(all.chosen)
+	return all.chosen
+}
+
+// partitions are the files by partition of the table's spec, those written first
+// first, and the files of other specs. What an engine appended has no place in the
+// order of a table without a key, and is left as it is.
+func (s *Snapshot) partitions() (partitions [][]*tableFile, old []*tableFile) {
+	at := map[string]int{}
+	for i := range s.files {
+		f := &s.files[i]
+		if f.unnumbered() {
+			continue
+		}
+		if f.data.spec.id() != s.meta.DefaultPartitionSpec() {
+			old = append(old, f)
+			continue
+		}
+		key := f.data.specKey()
+		n, ok := at[key]
+		if !ok {
+			n = len(partitions)
+			at[key], partitions = n, append(partitions, nil)
+		}
+		partitions[n] = append(partitions[n], f)
+	}
+	return partitions, old
 }
 
 type rewritePlan struct {
@@ -51,6 +90,16 @@ type rewritePlan struct {
 	chosen []uint32
 	bytes  int64
 	rows   int64
+}
+
+// join takes what another plan chose, if there is room for all of it.
+func (p *rewritePlan) join(o *rewritePlan) {
+	fits := len(p.chosen)+len(o.chosen) <= rewriteMost && p.bytes+o.bytes <= 2*p.target && p.rows+o.rows <= rewriteRows
+	if len(p.chosen) > 0 && !fits {
+		return
+	}
+	p.chosen = append(p.chosen, o.chosen...)
+	p.bytes, p.rows = p.bytes+o.bytes, p.rows+o.rows
 }
 
 // room reports whether f can be rewritten together with what is chosen.
@@ -67,10 +116,9 @@ func (p *rewritePlan) choose(f *tableFile) {
 	p.rows += f.liveRows()
 }
 
-func (p *rewritePlan) keyed(s *Snapshot) {
+func (p *rewritePlan) keyed(files []*tableFile) {
 	var small, worn []*tableFile
-	for i := range s.files {
-		f := &s.files[i]
+	for _, f := range files {
 		switch {
 		case p.small(f):
 			small = append(small, f)
@@ -115,15 +163,8 @@ func (p *rewritePlan) together(files []*tableFile) []*tableFile {
 	return files[:best]
 }
 
-// appended chooses neighbours in seq order. Nothing is deleted there. What an
-// engine appended has no place in that order, and is left as it is.
-func (p *rewritePlan) appended(s *Snapshot) {
-	files := make([]*tableFile, 0, len(s.files))
-	for i := range s.files {
-		if f := &s.files[i]; !f.unnumbered() {
-			files = append(files, f)
-		}
-	}
+// appended chooses neighbours in seq order. Nothing is deleted there.
+func (p *rewritePlan) appended(files []*tableFile) {
 	slices.SortStableFunc(files, func(a, b *tableFile) int { return cmp.Compare(a.data.firstSeq, b.data.firstSeq) })
 	for from := 0; from < len(files); {
 		to := from

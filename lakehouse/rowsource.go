@@ -28,6 +28,7 @@ type rowSource struct {
 	stop   func()
 	reader *schema.ArrowRows
 	schema *schema.Schema
+	layout *rowLayout // of where the rows go
 	// lineage says that rows bear theirs to where they go.
 	lineage bool
 
@@ -37,7 +38,7 @@ type rowSource struct {
 	rows  []Row             // the last of these
 	slab  []schema.Value    // their values
 	at    int               // the row at hand, of rows
-	key   []byte            // its key
+	key   []byte            // its place in the layout's order
 	// moved is where each row of the file went: its place among all rows written,
 	// or gone.
 	moved []uint32
@@ -52,8 +53,9 @@ type fileBatch struct {
 	batch arrow.RecordBatch
 }
 
-// openSource begins to read the live rows of a file by a schema.
-func (s *Snapshot) openSource(ctx context.Context, f *tableFile, sch *schema.Schema) (*rowSource, error) {
+// openSource begins to read the live rows of a file by the schema of a layout.
+func (s *Snapshot) openSource(ctx context.Context, f *tableFile, layout *rowLayout) (*rowSource, error) {
+	sch := layout.schema
 	opts := &ReadOptions{Schema: sch, System: true, BatchRows: sourceRows, lineage: s.FormatVersion() >= vectorsVersion}
 	if err := opts.validate(); err != nil {
 		return nil, err
@@ -62,7 +64,7 @@ func (s *Snapshot) openSource(ctx context.Context, f *tableFile, sch *schema.Sch
 	if err != nil {
 		return nil, fmt.Errorf("read rows of %s: %w", f.data.file.FilePath(), err)
 	}
-	src := &rowSource{file: f, reader: reader, schema: sch, lineage: opts.lineage, moved: make([]uint32, f.rows())}
+	src := &rowSource{file: f, reader: reader, schema: sch, layout: layout, lineage: opts.lineage, moved: make([]uint32, f.rows())}
 	for i := range src.moved {
 		src.moved[i] = gone
 	}
@@ -108,9 +110,7 @@ func (r *rowSource) advance() (bool, error) {
 			return false, fmt.Errorf("read %s: %w", r.file.data.file.FilePath(), err)
 		}
 	}
-	if r.schema.Keyed() {
-		r.key = r.schema.AppendKey(r.key[:0], r.rows[r.at].Values)
-	}
+	r.key = r.layout.appendOrder(r.key[:0], &r.rows[r.at])
 	return true, nil
 }
 
@@ -192,13 +192,8 @@ func (r *rowSource) row() (Row, uint32) {
 	return r.rows[r.at], r.place[r.taken-len(r.rows)+r.at]
 }
 
-// before orders the rows at hand: by key, else by seq.
-func (r *rowSource) before(o *rowSource) bool {
-	if r.schema.Keyed() {
-		return bytes.Compare(r.key, o.key) < 0
-	}
-	return r.rows[r.at].Seq < o.rows[o.at].Seq
-}
+// before orders the rows at hand.
+func (r *rowSource) before(o *rowSource) bool { return bytes.Compare(r.key, o.key) < 0 }
 
 // merger gives the rows of several sources in order: a heap of those that have a
 // row at hand.

@@ -109,19 +109,18 @@ func (t *commitTask) builder() (*table.MetadataBuilder, error) {
 	if err != nil {
 		return nil, err
 	}
-	order, err := sortOrder(t.collection.Schema)
-	if err != nil {
-		return nil, err
-	}
 	if t.base != nil {
 		b, err := table.MetadataBuilderFromBase(t.base.meta, t.base.MetadataLocation())
 		if err == nil {
 			err = errors.Join(b.SetFormatVersion(t.format()), t.edit.apply(b, t.committed()))
 		}
-		if err != nil || t.rewrites || t.asked || b.CurrentSchema().Equals(s) {
+		if err != nil || t.rewrites || t.asked {
 			return b, err
 		}
-		return b, errors.Join(b.AddSchema(s), b.SetCurrentSchemaID(-1))
+		if !b.CurrentSchema().Equals(s) {
+			err = errors.Join(b.AddSchema(s), b.SetCurrentSchemaID(-1))
+		}
+		return b, errors.Join(err, t.layout.apply(b, t.collection.Schema, false))
 	}
 	b, err := table.NewMetadataBuilder(t.format())
 	if err != nil {
@@ -130,8 +129,7 @@ func (t *commitTask) builder() (*table.MetadataBuilder, error) {
 	return b, errors.Join(
 		b.SetUUID(uuid.New()),
 		b.AddSchema(s), b.SetCurrentSchemaID(-1),
-		b.AddSortOrder(&order), b.SetDefaultSortOrderID(-1),
-		b.AddPartitionSpec(iceberg.UnpartitionedSpec, true), b.SetDefaultSpecID(-1),
+		t.layout.apply(b, t.collection.Schema, true),
 		b.SetLoc(t.lake.uri(string(t.path))),
 		b.SetProperties(t.properties()),
 		b.SetProperties(t.committed()),

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"fmt"
+	"math/big"
 	"strconv"
 	"strings"
 )
@@ -116,7 +117,9 @@ func ParseTransform(s string) (Transform, bool) {
 // partitioned by.
 func (t Transform) Takes(of Type) bool {
 	switch of.Kind {
-	case KindInt, KindLong, KindDecimal, KindString, KindBinary:
+	case KindDecimal:
+		return !t.Temporal() && (t.Kind != TransformTruncate || t.cutsWithin(of))
+	case KindInt, KindLong, KindString, KindBinary:
 		return !t.Temporal()
 	case KindBoolean:
 		return t.Kind == TransformIdentity
@@ -128,6 +131,19 @@ func (t Transform) Takes(of Type) bool {
 		return t.Kind != TransformTruncate
 	}
 	return false
+}
+
+// cutsWithin reports whether a decimal, truncated, still is one that fits the bytes
+// in which a manifest holds it: those that the type's precision takes. The least
+// value is cut to a multiple of the width that lies below it.
+func (t Transform) cutsWithin(of Type) bool {
+	least := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(of.Precision)), nil)
+	bits := least.BitLen() // of a positive one; with its sign, one more
+	size := (bits + 8) / 8
+	least.Sub(least, big.NewInt(1))
+	width := big.NewInt(int64(t.Width))
+	least.Add(least, width).Sub(least, big.NewInt(1)).Div(least, width).Mul(least, width)
+	return least.Cmp(new(big.Int).Lsh(big.NewInt(1), uint(8*size-1))) <= 0
 }
 
 // Result is the type of the partition values of a field of type of.

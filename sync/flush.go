@@ -87,7 +87,7 @@ func (e *Engine) flushOnce(ctx context.Context, c *schema.Collection, lock *tabl
 		return nil, err
 	}
 	if base != nil && base.NextSeq() >= goal.next {
-		if current, err := defined(base, c); current || err != nil {
+		if current, err := base.DefinitionCurrent(c); current || err != nil {
 			return base, err
 		}
 	}
@@ -107,15 +107,6 @@ func (e *Engine) flushOnce(ctx context.Context, c *schema.Collection, lock *tabl
 	}
 	e.metrics.flushed(int64(snap.NextSeq()-nextSeqOf(base)), now.Sub(start), age)
 	return snap, nil
-}
-
-// defined reports whether a table is as its collection's definition has it: when
-// not, a commit is made though it brings no rows.
-func defined(table *lakehouse.Snapshot, c *schema.Collection) (bool, error) {
-	if !table.FormatCurrent(c) {
-		return false, nil
-	}
-	return table.SchemaCurrent(c.Schema)
 }
 
 // baseInStep is the newest snapshot, nil if there is none, with the index's places

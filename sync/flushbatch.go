@@ -155,8 +155,8 @@ func (e *Engine) locate(ctx context.Context, c *schema.Collection, snap *lakehou
 	return places, nil
 }
 
-// placed pairs each key with its row's place: rows went to the written files
-// in the order of the keys.
+// placed pairs keys with their rows' places: rows went to the written files in the
+// order of the keys, or as the files tell.
 func placed(keys [][]byte, files []lakehouse.Written) iter.Seq2[[]byte, kvindex.Location] {
 	return func(yield func([]byte, kvindex.Location) bool) {
 		if len(keys) == 0 {
@@ -165,7 +165,11 @@ func placed(keys [][]byte, files []lakehouse.Written) iter.Seq2[[]byte, kvindex.
 		i := 0
 		for _, f := range files {
 			for row := range f.Rows {
-				if !yield(keys[i], kvindex.Location{File: f.File, Row: uint32(row)}) {
+				key := keys[i]
+				if f.Order != nil {
+					key = keys[f.Order[row]]
+				}
+				if !yield(key, kvindex.Location{File: f.File, Row: uint32(row)}) {
 					return
 				}
 				i++

@@ -76,6 +76,12 @@ type NaNBounds interface {
 	NaNs(fieldIndex int) (count int64, ok bool)
 }
 
+// ValueBounds is what Bounds may have beside: whether the rows may have a value that
+// is not null, where there is more to tell than the least and the greatest.
+type ValueBounds interface {
+	MayHold(fieldIndex int, v schema.Value) bool
+}
+
 // MayMatch reports whether the predicate may be true of any row within the
 // bounds. It never says no when a row matches.
 func (p *Predicate) MayMatch(b Bounds) bool { return p == nil || p.root.may(b) }

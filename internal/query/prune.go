@@ -110,7 +110,7 @@ func (x *extent) may(o op, v schema.Value) bool {
 
 func (c *compare) may(b Bounds) bool {
 	x := c.col.extent(b)
-	return !x.allNull && x.may(c.op, c.value)
+	return !x.allNull && x.may(c.op, c.value) && (c.op != opEq || c.col.mayBe(b, c.value))
 }
 
 func (p *pair) may(b Bounds) bool {
@@ -178,5 +178,21 @@ func (s *set) may(b Bounds) bool {
 	if !x.lo.IsNull() {
 		first = sort.Search(len(s.sorted), func(i int) bool { return schema.Compare(s.col.typ, s.sorted[i], x.lo) >= 0 })
 	}
-	return first < len(s.sorted) && !x.below(s.sorted[first], false)
+	for _, v := range s.sorted[first:] {
+		if x.below(v, false) {
+			return false
+		}
+		if s.col.mayBe(b, v) {
+			return true
+		}
+	}
+	return false
+}
+
+// mayBe reports whether the column may have that value in some row.
+func (c *column) mayBe(b Bounds, v schema.Value) bool {
+	if values, is := b.(ValueBounds); is && len(c.path) == 0 && c.index >= 0 {
+		return values.MayHold(c.index, v)
+	}
+	return true
 }

@@ -32,8 +32,8 @@ func TestFlushOfAnEvolvedCollection(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if current, err := snap.SchemaCurrent(items2); err != nil || !current {
-		t.Errorf("the table has an older schema (%v)", err)
+	if current, err := snap.DefinitionCurrent(after); err != nil || !current {
+		t.Errorf("the table has an older definition (%v)", err)
 	}
 }
 
