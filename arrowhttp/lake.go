@@ -37,6 +37,14 @@ type TableStatus struct {
 	DeletedRows    int64      `json:"deleted_rows"` // still in data files
 	Rewrite        int        `json:"rewrite"`      // data files that compaction would rewrite next
 	NextLook       *time.Time `json:"next_look"`    // of upkeep; null: after the next commit
+
+	Spec            int      `json:"partition_spec"`
+	Partition       []string `json:"partition"` // of that spec: day(ts), bucket(16, origin)
+	Partitions      int      `json:"partitions"`
+	OldSpecFiles    int      `json:"old_spec_files"` // data files of another spec, which compaction brings over
+	SortOrder       int      `json:"sort_order"`
+	Sort            []string `json:"sort"`              // of that order: origin, delay desc; none: by key, or seq
+	OtherOrderFiles int      `json:"other_order_files"` // data files of another order, which stay until they are rewritten
 }
 
 // Compaction is one exchange of data files for new ones with the same rows.

@@ -98,14 +98,18 @@ func (e *Engine) stretch(ctx context.Context, c *schema.Collection, from schema.
 // appendRows streams the changes of an append-only collection.
 func (e *Engine) appendRows(ctx context.Context, c *schema.Collection, from, to schema.Seq) iter.Seq2[lakehouse.Row, error] {
 	return func(yield func(lakehouse.Row, error) bool) {
-		reader := newRowReader(e.catalog, c.Schema)
+		reader, open := newRowReader(e.catalog, c.Schema), true
 		next, err := e.changes(ctx, c.Instance, from, to, func(ch schema.Change) (bool, error) {
 			values, err := reader.decode(ctx, ch.Row)
 			if err != nil {
 				return false, fmt.Errorf("row at seq %d: %w", ch.Seq, err)
 			}
-			return yield(lakehouse.Row{Values: values, Seq: ch.Seq, TimeMicros: ch.TimeMicros}, nil), nil
+			open = yield(lakehouse.Row{Values: values, Seq: ch.Seq, TimeMicros: ch.TimeMicros}, nil)
+			return open, nil
 		})
+		if !open {
+			return
+		}
 		if err == nil && next < to {
 			err = fmt.Errorf("log of %s ends at seq %d, want %d: %w", c, next, to, schema.ErrCorrupt)
 		}

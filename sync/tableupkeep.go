@@ -23,7 +23,8 @@ type TableStatus struct {
 	Deleted    int64     // rows that are still in data files
 	Smallest   int64     // bytes of the smallest and the largest data file
 	Largest    int64
-	Rewrite    int       // data files that compaction would merge or rewrite next
+	Rewrite    int // data files that compaction would merge or rewrite next
+	Layout     lakehouse.LayoutStatus
 	NextLook   time.Time // when upkeep looks at the table by itself; zero: after the next commit
 }
 
@@ -38,6 +39,9 @@ func (e *Engine) TableStatus(ctx context.Context, c *schema.Collection) (TableSt
 		Location: snap.Location(), SnapshotID: snap.ID(), Version: snap.Version(), Format: snap.FormatVersion(),
 		Snapshots: len(named), Oldest: named[0].Time, Bytes: snap.Bytes(), Rows: snap.Rows(),
 		Rewrite: len(snap.PlanRewrite(c.Schema)), NextLook: e.upkeep.nextLook(c.Instance),
+	}
+	if s.Layout, err = snap.Layout(c.Schema); err != nil {
+		return TableStatus{}, err
 	}
 	for i, f := range snap.Files() {
 		s.Files++

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -43,8 +44,8 @@ func newLakeStatus(a *app) *cobra.Command {
 		Use:   "status TENANT/COLLECTION",
 		Short: "Show a table's files, deleted rows and snapshots, and what upkeep would do",
 		Long: `Status shows how many data files the table has and how large they are, which
-share of their rows is deleted, how many snapshots can be read, and what upkeep
-would do next.
+share of their rows is deleted, how many snapshots can be read, what the table is
+partitioned and sorted by, and what upkeep would do next.
 
 A share of deleted rows near 20%, or some small files, are as they should be:
 files are rewritten only when that is worth it.`,
@@ -81,10 +82,36 @@ func printTableStatus(w io.Writer, s client.TableStatus) {
 		{"size", bytesText(s.Bytes)},
 		{"snapshots", fmt.Sprintf("%d, the oldest of %s", s.Snapshots, s.OldestSnapshot.Format(time.RFC3339))},
 		{"current", fmt.Sprintf("snapshot %d, version %d, of Iceberg format %d", s.Snapshot, s.Version, s.FormatVersion)},
+		{"partitioned by", partitionText(s)},
+		{"sorted by", sortText(s)},
 		{"compact would rewrite", fmt.Sprintf("%d data files", s.Rewrite)},
 		{"upkeep looks", lookText(s.NextLook)},
 	})
 	t.Render()
+}
+
+func partitionText(s client.TableStatus) string {
+	text := "nothing"
+	if len(s.Partition) > 0 {
+		text = fmt.Sprintf("%s; %d partitions", strings.Join(s.Partition, ", "), s.Partitions)
+	}
+	text += fmt.Sprintf(" (spec %d)", s.Spec)
+	if s.OldSpecFiles > 0 {
+		text += fmt.Sprintf("; %d data files by an older spec", s.OldSpecFiles)
+	}
+	return text
+}
+
+func sortText(s client.TableStatus) string {
+	text := "key, or seq"
+	if len(s.Sort) > 0 {
+		text = strings.Join(s.Sort, ", ")
+	}
+	text += fmt.Sprintf(" (order %d)", s.SortOrder)
+	if s.OtherOrderFiles > 0 {
+		text += fmt.Sprintf("; %d data files in another order", s.OtherOrderFiles)
+	}
+	return text
 }
 
 func lookText(at *time.Time) string {
@@ -102,7 +129,7 @@ func newLakeCompact(a *app) *cobra.Command {
 		Short: "Merge a table's small files, and rewrite those with many deleted rows",
 		Long: `Compact rewrites data files until nothing is worth it: small ones, of less
 than half of 128 MiB, once four go together, and those of which a fifth of the
-rows or more is deleted. Rows keep their order by key, _seq and _time. Writes and
+rows or more is deleted. Rows are in the table's order, and keep _seq and _time. Writes and
 reads go on; the old files are removed by expire, after a grace.
 
 A line is printed for each exchange of files. It may be interrupted: what was

@@ -7,6 +7,7 @@ import (
 
 	"github.com/trinedb/trine/arrowhttp"
 	"github.com/trinedb/trine/schema"
+	"github.com/trinedb/trine/schema/definition"
 	"github.com/trinedb/trine/sync"
 )
 
@@ -23,6 +24,9 @@ func (u upkeeps) Status(ctx context.Context, c *schema.Collection) (arrowhttp.Ta
 		Snapshots: s.Snapshots, OldestSnapshot: s.Oldest.UTC(),
 		Files: s.Files, Bytes: s.Bytes, SmallestFile: s.Smallest, LargestFile: s.Largest,
 		Rows: s.Rows, DeletedRows: s.Deleted, Rewrite: s.Rewrite, NextLook: timeOrNil(s.NextLook),
+		Spec: s.Layout.SpecID, Partition: definition.PartitionText(s.Layout.Partition, c.Schema), Partitions: s.Layout.Partitions,
+		OldSpecFiles: s.Layout.OldFiles, SortOrder: s.Layout.SortOrderID, Sort: definition.SortText(s.Layout.Sort, c.Schema),
+		OtherOrderFiles: s.Layout.OtherOrder,
 	}, nil
 }
 

@@ -129,9 +129,10 @@ func (e *evolver) options(c *schema.Collection, s *schema.Schema, next schema.Op
 	}
 	if !slices.Equal(cur.LakePartition, next.LakePartition) {
 		e.step(StepOption, "lake_partition", "%s to %s, files are rewritten in the background",
-			PartitionText(cur.LakePartition, c.Schema), PartitionText(next.LakePartition, s))
+			layoutText(PartitionText(cur.LakePartition, c.Schema)), layoutText(PartitionText(next.LakePartition, s)))
 	}
 	if !slices.Equal(cur.LakeSort, next.LakeSort) {
-		e.step(StepOption, "lake_sort", "%s to %s", SortText(cur.LakeSort, c.Schema), SortText(next.LakeSort, s))
+		e.step(StepOption, "lake_sort", "%s to %s",
+			layoutText(SortText(cur.LakeSort, c.Schema)), layoutText(SortText(next.LakeSort, s)))
 	}
 }

@@ -283,35 +283,36 @@ func sortDefsOf(fields []schema.SortField, s *schema.Schema) []SortDef {
 	return out
 }
 
-// PartitionText is what a table is partitioned by, for people.
-func PartitionText(fields []schema.PartitionField, s *schema.Schema) string {
-	var out []string
-	for _, f := range fields {
-		out = append(out, f.Transform.Of(layoutName(s, f.FieldID)))
+// PartitionText is what a table is partitioned by, for people: day(ts), origin.
+func PartitionText(fields []schema.PartitionField, s *schema.Schema) []string {
+	out := make([]string, len(fields))
+	for i, f := range fields {
+		out[i] = f.Transform.Of(layoutName(s, f.FieldID))
 	}
-	if out == nil {
-		return "none"
-	}
-	return "[" + strings.Join(out, ", ") + "]"
+	return out
 }
 
-// SortText is what data files are sorted by, for people.
-func SortText(fields []schema.SortField, s *schema.Schema) string {
-	var out []string
-	for _, d := range sortDefsOf(fields, s) {
-		text := d.Field
+// SortText is what data files are sorted by, for people: origin, delay desc.
+func SortText(fields []schema.SortField, s *schema.Schema) []string {
+	out := make([]string, len(fields))
+	for i, d := range sortDefsOf(fields, s) {
+		out[i] = d.Field
 		if d.Desc {
-			text += " desc"
+			out[i] += " desc"
 		}
 		if d.Nulls != "" {
-			text += " nulls " + d.Nulls
+			out[i] += " nulls " + d.Nulls
 		}
-		out = append(out, text)
 	}
-	if out == nil {
+	return out
+}
+
+// layoutText is either on a line.
+func layoutText(fields []string) string {
+	if len(fields) == 0 {
 		return "none"
 	}
-	return "[" + strings.Join(out, ", ") + "]"
+	return cut("[" + strings.Join(fields, ", ") + "]")
 }
 
 // yamlLayout is the lines of partition and order in a collection file.
