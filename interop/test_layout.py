@@ -47,17 +47,13 @@ def row(i):
     }
 
 
-def options(layout):
-    return {"options": {"lake": "pinned", **layout}}
-
-
-@pytest.mark.parametrize("keyed", [True, False])
-def test_all_engines(client, agree, keyed):
+@pytest.mark.parametrize("keyed, lake_format", [(True, 2), (True, 3), (False, 2)])
+def test_all_engines(client, agree, keyed, lake_format):
     """Rows are the same to every engine, whichever spec wrote them, deleted or moved."""
-    name = "keyed" if keyed else "appended"
+    name = f"keyed_{lake_format}" if keyed else "appended"
     definition = {"fields": FIELDS, "key": ["id"]} if keyed else {"fields": FIELDS}
     for step, layout in enumerate(LAYOUTS):
-        things = client.apply(TENANT, name, **definition, **options(layout))
+        things = client.apply(TENANT, name, **definition, options={"lake_format": lake_format, **layout})
         first = 40 * step
         client.write(things, [row(i) for i in range(first, first + 60)])
         before = agree(things)

@@ -186,9 +186,10 @@ func (t *table) noteOrder() {
 	t.orders[id] = by
 }
 
-// Tables of any partitioning and order, through changes of both, upserts that move
-// rows between partitions, deletes and compaction, hold the rows that they should:
-// as we read them, as a newly opened lake does, and as iceberg-go does.
+// Tables of any partitioning and order, through changes of both and of the format,
+// upserts that move rows between partitions, deletes and compaction, hold the rows
+// that they should: as we read them, as a newly opened lake does, and as iceberg-go
+// does.
 func TestLayoutsAgainstOracle(t *testing.T) {
 	r := seeded(t)
 	for round := range 6 {
@@ -205,7 +206,11 @@ func TestLayoutsAgainstOracle(t *testing.T) {
 		for range 5 {
 			if r.IntN(2) == 0 || tbl.snap == nil {
 				c := *tbl.c
+				format := c.Options.LakeFormat
 				c.Options = randomLayout(r, &s)
+				if c.Options.LakeFormat = format; r.IntN(3) == 0 {
+					c.Options.LakeFormat = 3
+				}
 				tbl.c = &c
 			}
 			tbl.change(r, r.IntN(60))

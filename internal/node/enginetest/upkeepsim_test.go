@@ -238,17 +238,26 @@ func (s *upkeepSim) compact() {
 	}
 	defer s.setRace(nil)
 	s.lit("compact", func(ctx context.Context) error {
-		was := s.c.Options.LakeFormat
+		was := s.format()
 		err := s.r.engine.Compact(ctx, s.c, func(c sync.Compaction) error {
 			s.counts["exchanges"]++
 			return nil
 		})
-		if errors.Is(err, schema.ErrConflict) && s.c.Options.LakeFormat != was {
+		if errors.Is(err, schema.ErrConflict) && was != 0 && s.format() != was {
 			s.counts["conversions under a compaction"]++
 			return nil // upkeep comes back to it
 		}
 		return err
 	})
+}
+
+// format is the format version that the table has, 0 if it cannot be told.
+func (s *upkeepSim) format() int {
+	snap, err := s.r.lake.Current(s.t.Context(), s.c)
+	if err != nil {
+		return 0
+	}
+	return snap.FormatVersion()
 }
 
 // convert has the table be one of format version 3 from the next flush on.
