@@ -217,3 +217,23 @@ def test_nested_evolution(client, agree):
 
 def old_as_new():
     return {"d": "1.25", "new": None, "lon": 1, "y": 0.5}
+
+
+def test_sort_field_dropped(client, agree):
+    """A field that files were sorted by goes, and another becomes wider."""
+    fields = [field("id", "int", required=True), field("rank", "int"), field("gone", "string")]
+    order = {"lake_sort": [{"field": "gone", "desc": True}, "rank"]}
+    first = client.apply(TENANT, "unsorted", fields=fields, key=["id"], options=order)
+    client.write(first, [{"id": i, "rank": -i, "gone": str(i % 3)} for i in range(20)])
+    agree(first)
+    fields = [field("id", "long", required=True), field("rank", "long")]
+    second = client.apply(TENANT, "unsorted", fields=fields, key=["id"], options={"lake_sort": ["rank"]})
+    client.write(second, [{"id": 2**40, "rank": 2**50}])
+    rows = [(i, -i) for i in range(20)] + [(2**40, 2**50)]
+    agree(second, rows)
+    third = client.apply(TENANT, "unsorted", fields=fields, key=["id"])
+    client.write(third, [{"id": 3, "rank": 7}])
+    rows[3] = (3, 7)
+    agree(third, rows)
+    client.reports(third, "lake/compact")
+    agree(third, rows)

@@ -255,31 +255,6 @@ func (s *Snapshot) fill(ctx context.Context, snap *table.Snapshot) error {
 	return s.index()
 }
 
-// placePartitions gives entries that were read their specs and partition values.
-func (s *Snapshot) placePartitions() error {
-	var specs map[int]*partitionSpec
-	for _, m := range s.manifests {
-		for _, e := range m.entries {
-			if e.spec != nil {
-				continue
-			}
-			var err error
-			if specs == nil {
-				if specs, err = specsOf(s.meta); err != nil {
-					return fmt.Errorf("snapshot %d: %w", s.id, err)
-				}
-			}
-			if e.spec = specs[int(m.file.PartitionSpecID())]; e.spec == nil {
-				return fmt.Errorf("snapshot %d: partition spec %d of %s is missing: %w", s.id, m.file.PartitionSpecID(), m.file.FilePath(), schema.ErrCorrupt)
-			}
-			if e.part, err = e.spec.tupleOf(e.file); err != nil {
-				return fmt.Errorf("snapshot %d: %w", s.id, err)
-			}
-		}
-	}
-	return nil
-}
-
 // index orders the entries of the manifests and pairs delete files with their
 // data files.
 func (s *Snapshot) index() error {
