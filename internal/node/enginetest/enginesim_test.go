@@ -40,7 +40,7 @@ func (f *foreign) PutIfAbsent(ctx context.Context, name string, data []byte) err
 // flush between its files and its commit, and then it has to lose.
 func (s *upkeepSim) engineRewrites() {
 	snap, err := s.r.lake.Current(s.t.Context(), s.c)
-	if s.laidOut { // this engine knows no partitions
+	if s.laidOut { // iceberg-go rewrites a group of files only if its rows come by partition
 		return
 	}
 	if !s.c.Schema.Keyed() || errors.Is(err, schema.ErrNotFound) || err == nil && len(snap.Files()) == 0 {
