@@ -125,6 +125,8 @@ func Golden() map[string][]byte {
 
 // FailCommit makes the n-th commit from now on, and only that, fail.
 func (x *Index) FailCommit(n int, err error) {
+	x.writing.Lock()
+	defer x.writing.Unlock()
 	x.eng = &failing{engine: x.eng, left: n, err: err}
 }
 

@@ -47,8 +47,7 @@ func (t *commitTask) checkPartition(ctx context.Context, e *entry) error {
 	if err := opts.validate(); err != nil {
 		return err
 	}
-	one := &Snapshot{lake: t.lake, files: []tableFile{{data: e}}}
-	return one.decode(ctx, opts, false, func(_ []uint32, batch arrow.RecordBatch) error {
+	return t.lake.decode(ctx, []*tableFile{{data: e}}, opts, false, func(_ *tableFile, _ []uint32, batch arrow.RecordBatch) error {
 		next, system := 0, len(opts.Columns)
 		for i, f := range rows.parts {
 			at := system - 1 - f.column // of _seq and _time

@@ -134,8 +134,7 @@ func (t *commitTask) surveyFile(ctx context.Context, f tableFile, unsure []int) 
 	if err := opts.validate(); err != nil {
 		return s, err
 	}
-	one := &Snapshot{lake: t.lake, files: []tableFile{f}}
-	err = one.decode(ctx, opts, false, func(_ []uint32, batch arrow.RecordBatch) error {
+	err = t.lake.decode(ctx, []*tableFile{&f}, opts, false, func(_ *tableFile, _ []uint32, batch arrow.RecordBatch) error {
 		for i, at := range unsure {
 			if n := batch.Column(len(sch.Key) + i).NullN(); n > 0 {
 				return fmt.Errorf("data file %s: %d rows have no %s, which is required: %w", f.data.file.FilePath(), n, sch.Fields[at].Name, schema.ErrInvalid)

@@ -207,7 +207,7 @@ func (r *fileReader) emit(ctx context.Context, batch arrow.RecordBatch, start in
 	}
 	r.rows = r.rows[:0]
 	if len(hidden) == 0 && !r.places {
-		return fn(nil, batch)
+		return fn(r.file, nil, batch)
 	}
 	keep := make([]bool, n)
 	for i := range keep {
@@ -226,7 +226,7 @@ func (r *fileReader) emit(ctx context.Context, batch arrow.RecordBatch, start in
 		batch.Release()
 		batch = kept
 	}
-	return fn(r.rows, batch)
+	return fn(r.file, r.rows, batch)
 }
 
 // filter is the batch with only the rows to keep, which are r.rows.

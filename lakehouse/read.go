@@ -121,36 +121,24 @@ func (s *Snapshot) ReadFiles(ctx context.Context, opts ReadOptions) iter.Seq2[Fi
 			return
 		}
 		ahead(ctx, func(ctx context.Context, emit func(FileBatch) error) error {
-			for _, f := range files {
-				one := &Snapshot{lake: s.lake, files: []tableFile{*f}}
-				err := one.decode(ctx, &opts, false, func(_ []uint32, batch arrow.RecordBatch) error {
-					return emit(FileBatch{f.data.ordinal, batch})
-				})
-				if err != nil {
-					return err
-				}
-			}
-			return nil
+			return s.lake.decode(ctx, files, &opts, false, func(f *tableFile, _ []uint32, batch arrow.RecordBatch) error {
+				return emit(FileBatch{f.data.ordinal, batch})
+			})
 		}, yield)
 	}
 }
 
 // filesFrom are the data files in the order of reading, from one on.
 func (s *Snapshot) filesFrom(first *uint32) ([]*tableFile, error) {
-	var files []*tableFile
-	for i := range s.files {
-		f := &s.files[i]
-		if s.order != nil {
-			f = &s.files[s.order[i]]
-		}
-		if first == nil || len(files) > 0 || f.data.ordinal == *first {
-			files = append(files, f)
-		}
+	files := s.inOrder()
+	if first == nil {
+		return files, nil
 	}
-	if first != nil && files == nil {
+	at := slices.IndexFunc(files, func(f *tableFile) bool { return f.data.ordinal == *first })
+	if at < 0 {
 		return nil, fmt.Errorf("data file %d is not of snapshot %d: %w", *first, s.id, schema.ErrNotFound)
 	}
-	return files, nil
+	return files[at:], nil
 }
 
 // ahead runs produce beside the loop that yield stands for, one batch ahead of
@@ -192,23 +180,22 @@ func ahead(ctx context.Context, produce func(context.Context, func(FileBatch) er
 	}
 }
 
-// decoded takes a batch of live rows, which is its own until it returns. rows
-// are their places in the data file, ascending, if they were asked for.
-type decoded func(rows []uint32, batch arrow.RecordBatch) error
+// decoded takes a batch of live rows of a data file, which is its own until it
+// returns. rows are their places in the file, ascending, if they were asked for.
+type decoded func(f *tableFile, rows []uint32, batch arrow.RecordBatch) error
 
-// decode calls fn with each batch of live rows.
-func (s *Snapshot) decode(ctx context.Context, opts *ReadOptions, places bool, fn decoded) error {
+// decode calls fn with each batch of live rows of some data files.
+func (l *Lake) decode(ctx context.Context, files []*tableFile, opts *ReadOptions, places bool, fn decoded) error {
 	target, fields := opts.target(), opts.fields()
 	wanted := func(f *tableFile) bool { return f.rows() > 0 && mayMatchFile(opts, f) }
-	files := s.inOrder()
 	for i, f := range files {
 		if !wanted(f) {
 			continue
 		}
-		if err := s.lake.readDeletes(ctx, vectorsAhead(files[i:], wanted)); err != nil {
+		if err := l.readDeletes(ctx, vectorsAhead(files[i:], wanted)); err != nil {
 			return err
 		}
-		deleted, err := s.lake.deletedRows(ctx, f.deletes)
+		deleted, err := l.deletedRows(ctx, f.deletes)
 		if err != nil {
 			return err
 		}
@@ -219,7 +206,7 @@ func (s *Snapshot) decode(ctx context.Context, opts *ReadOptions, places bool, f
 		if int64(len(hidden)) >= f.rows() {
 			continue
 		}
-		r := &fileReader{lake: s.lake, file: f, opts: opts, fields: fields, target: target, hidden: hidden, places: places}
+		r := &fileReader{lake: l, file: f, opts: opts, fields: fields, target: target, hidden: hidden, places: places}
 		if err := r.run(ctx, fn); err != nil {
 			return fmt.Errorf("read %s: %w", f.data.file.FilePath(), err)
 		}
@@ -242,9 +229,8 @@ func (s *Snapshot) ReadKeys(ctx context.Context, sch *schema.Schema, file uint32
 	if err := opts.validate(); err != nil {
 		return err
 	}
-	one := &Snapshot{lake: s.lake, files: []tableFile{*f}}
 	key := make([]schema.Value, len(sch.Key))
-	return one.decode(ctx, opts, true, func(rows []uint32, batch arrow.RecordBatch) error {
+	return s.lake.decode(ctx, []*tableFile{f}, opts, true, func(_ *tableFile, rows []uint32, batch arrow.RecordBatch) error {
 		read := make([]func(int) schema.Value, len(key))
 		for i, c := range sch.Key {
 			var err error

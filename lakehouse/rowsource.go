@@ -68,9 +68,8 @@ func (s *Snapshot) openSource(ctx context.Context, f *tableFile, layout *rowLayo
 	for i := range src.moved {
 		src.moved[i] = gone
 	}
-	one := &Snapshot{lake: s.lake, files: []tableFile{*f}}
 	src.next, src.stop = iter.Pull2(func(yield func(fileBatch, error) bool) {
-		err := one.decode(ctx, opts, true, func(rows []uint32, batch arrow.RecordBatch) error {
+		err := s.lake.decode(ctx, []*tableFile{f}, opts, true, func(_ *tableFile, rows []uint32, batch arrow.RecordBatch) error {
 			if !yield(fileBatch{rows, batch}, nil) {
 				return context.Canceled
 			}
