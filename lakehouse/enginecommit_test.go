@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -353,25 +354,27 @@ func TestEngineSetsPropertiesAndTags(t *testing.T) {
 func TestEngineFaultAtEachCall(t *testing.T) {
 	for _, landed := range []bool{false, true} {
 		calls := 0
-		for at := 0; ; at++ {
+		for at := int64(0); ; at++ {
 			f := newFixture(t)
 			tbl := newTable(f, collection(simple()))
 			tbl.commit(simpleRows(0, 30), nil)
 			tbl.commit(simpleRows(100, 30), map[uint32][]uint32{0: {4, 5}})
 			want := sorted(read(t, tbl.snap, withSystem(tbl.c.Schema)))
 			ask := tbl.askRewrite()
-			n, armed, dead := 0, false, errors.New("dead")
+			var n atomic.Int64 // manifests are put side by side
+			armed, dead := false, errors.New("dead")
 			crashed := f.open(&blobtest.Faulty{Store: f.objects, Hook: func(blobtest.Call, string) (before, after error) {
 				if !armed {
 					return nil, nil
 				}
-				if n++; n <= at {
+				switch call := n.Add(1); {
+				case call <= at:
 					return nil, nil
-				}
-				if n == at+1 && landed {
+				case call == at+1 && landed:
 					return nil, dead
+				default:
+					return dead, nil
 				}
-				return dead, nil
 			}})
 			base := must(crashed.Current(t.Context(), tbl.c))
 			armed = true
@@ -387,7 +390,7 @@ func TestEngineFaultAtEachCall(t *testing.T) {
 			tbl.snap = now
 			tbl.next = now.NextSeq()
 			tbl.commit(simpleRows(500, 5), nil)
-			if calls++; n <= at {
+			if calls++; n.Load() <= at {
 				break
 			}
 		}

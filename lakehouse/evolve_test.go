@@ -133,7 +133,11 @@ func testAgainstModel(t *testing.T, format int) {
 	all := versions()
 	tbl := newTable(f, inFormat(format, all[0]))
 	life, rows := 0, 0
-	for step := range 150 {
+	steps := 150
+	if testing.Short() {
+		steps = 50
+	}
+	for step := range steps {
 		switch r.IntN(8) {
 		case 0: // nothing in memory
 			tbl.lake = f.open(f.objects, func(o *lakehouse.Options) { o.RowGroupRows, o.TargetFileBytes = 256, 48<<10 })

@@ -192,7 +192,11 @@ func (t *table) noteOrder() {
 // does.
 func TestLayoutsAgainstOracle(t *testing.T) {
 	r := seeded(t)
-	for round := range 6 {
+	rounds := 6
+	if testing.Short() {
+		rounds = 3
+	}
+	for round := range rounds {
 		s := *flat()
 		if round%3 == 2 {
 			s.Key = nil
