@@ -22,6 +22,7 @@ func randomLayout(r *rand.Rand, s *schema.Schema) schema.Options {
 	o := schema.DefaultOptions()
 	fields := append(slices.Clone(s.Fields), schema.Field{ID: schema.TimeColumnID, Type: kind(schema.KindTimestamptz)})
 	temporal := map[int]bool{}
+	decimal := false
 	for range r.IntN(4) {
 		f := fields[r.IntN(len(fields))]
 		x := schema.Transform{Kind: schema.TransformKind(1 + r.IntN(7))}
@@ -31,6 +32,12 @@ func randomLayout(r *rand.Rand, s *schema.Schema) schema.Options {
 		p := schema.PartitionField{FieldID: f.ID, Transform: x}
 		if !x.Takes(f.Type) || slices.Contains(o.LakePartition, p) || x.Temporal() && temporal[f.ID] {
 			continue
+		}
+		if x.Result(f.Type).Kind == schema.KindDecimal {
+			if decimal {
+				continue // refused by definitions
+			}
+			decimal = true
 		}
 		temporal[f.ID] = temporal[f.ID] || x.Temporal()
 		o.LakePartition = append(o.LakePartition, p)

@@ -18,6 +18,7 @@ func (c *checker) partition(d Definition) {
 		return
 	}
 	temporal := map[string]string{}
+	decimal := "" // what a decimal partitions by as it is or truncated
 	for i, def := range defs {
 		at, path := fmt.Sprintf("%s/%d", at, i), fmt.Sprintf("%s[%d]", path, i)
 		f := c.layoutField(d, at, path, def.Field)
@@ -37,6 +38,11 @@ func (c *checker) partition(d Definition) {
 			c.add(at, path, quote(short), "one field is cut by time once, since the finer cut has the coarser one: remove "+temporal[def.Field]+" or this")
 		case t.Temporal():
 			temporal[def.Field] = short
+		case t.Result(f.Type).Kind != schema.KindDecimal:
+		case decimal != "":
+			c.add(at, path, quote(short), fmt.Sprintf("a manifest has the values of one decimal, which is %s: use bucket(n, %s)", decimal, def.Field))
+		default:
+			decimal = short
 		}
 	}
 }

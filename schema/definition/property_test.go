@@ -31,12 +31,15 @@ func drawDefinition(t *rapid.T) definition.Definition {
 
 // drawLayout draws what a table may be partitioned and sorted by.
 func drawLayout(t *rapid.T, c *schema.Collection) {
+	decimal := false // a second one is refused
 	for _, f := range c.Schema.Fields {
 		x := schema.Transform{Kind: schema.TransformKind(rapid.IntRange(1, 7).Draw(t, "transform"))}
 		if x.Sized() {
 			x.Width = rapid.IntRange(1, 1000).Draw(t, "width")
 		}
-		if x.Takes(f.Type) && len(c.Options.LakePartition) < definition.MaxLayout {
+		second := decimal && x.Takes(f.Type) && x.Result(f.Type).Kind == schema.KindDecimal
+		if x.Takes(f.Type) && !second && len(c.Options.LakePartition) < definition.MaxLayout {
+			decimal = decimal || x.Result(f.Type).Kind == schema.KindDecimal
 			c.Options.LakePartition = append(c.Options.LakePartition, schema.PartitionField{FieldID: f.ID, Transform: x})
 		}
 		if !f.Type.Nested() && f.Type.Kind != schema.KindJSON && len(c.Options.LakeSort) < definition.MaxLayout && rapid.Bool().Draw(t, "sorted") {
