@@ -5,6 +5,7 @@ KILLS       ?= 200
 SCHEDULES   ?= 5000000
 SEEDS       ?= 10000
 FIRST_SEED  ?= 0
+ROUNDS      ?= 10
 FUZZTIME    ?= 10s
 BENCHTIME   ?= 1s
 PYTHON      ?= python3
@@ -58,6 +59,10 @@ torture: ## kill a server KILLS times under writers, and fill real disks; Linux,
 .PHONY: seeds
 seeds: ## run the index against a map, with crashes and loss, by SEEDS seeds from FIRST_SEED on; TMPDIR in memory is quicker
 	go test -count=1 -timeout 24h -run '^(TestSimulation|TestSecondaries)$$' ./kvindex -seeds $(SEEDS) -first-seed $(FIRST_SEED)
+
+.PHONY: fresh-seeds
+fresh-seeds: ## run the tests that draw at random ROUNDS times with new seeds; TRINE_SEED=n sets one for any test
+	@for i in $$(seq $(ROUNDS)); do TRINE_SEED=new go test -count=1 $$(grep -rl 'seedtest[.]' --include='*_test.go' . | xargs -n1 dirname | sort -u); done
 
 .PHONY: model
 model: ## check the ownership protocol by SCHEDULES random schedules for each setting

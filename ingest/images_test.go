@@ -3,12 +3,11 @@ package ingest_test
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/trinedb/trine/ingest"
+	"github.com/trinedb/trine/internal/seedtest"
 	"github.com/trinedb/trine/schema"
 )
 
@@ -114,9 +113,7 @@ func TestImagesAreBounded(t *testing.T) {
 
 // Random batches, to one collection and to many, against a map.
 func TestBeforeImagesRandomly(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	rnd := rand.New(rand.NewPCG(seed, 0))
+	rnd := seedtest.Rand(t)
 	c := withImages()
 	s := newStore(c)
 	w := newWriter(t, s, nil)

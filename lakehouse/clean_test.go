@@ -15,6 +15,7 @@ import (
 
 	"github.com/trinedb/trine/internal/blob"
 	"github.com/trinedb/trine/internal/blob/blobtest"
+	"github.com/trinedb/trine/internal/seedtest"
 	"github.com/trinedb/trine/lakehouse"
 	"github.com/trinedb/trine/schema"
 )
@@ -244,7 +245,7 @@ func testCleanFaultAtEachCall(t *testing.T, format int) {
 	}
 	for _, landed := range []bool{false, true} {
 		calls := 0
-		for k := seeded(t).IntN(every); cleanFaultAt(t, format, k, landed); k += every {
+		for k := seedtest.Rand(t).IntN(every); cleanFaultAt(t, format, k, landed); k += every {
 			calls += every
 		}
 		if calls < 40 {
@@ -380,7 +381,7 @@ func TestSlowCommitIsRefused(t *testing.T) {
 func TestFewManifests(t *testing.T) { eachFormat(t, testFewManifests) }
 
 func testFewManifests(t *testing.T, format int) {
-	r := seeded(t)
+	r := seedtest.Rand(t)
 	f := newFixture(t)
 	tbl := newTable(f, inFormat(format, simple()))
 	most := 0

@@ -13,6 +13,7 @@ import (
 	"github.com/trinedb/trine/internal/blob"
 	"github.com/trinedb/trine/internal/blob/blobtest"
 	"github.com/trinedb/trine/internal/blob/crashfs"
+	"github.com/trinedb/trine/internal/seedtest"
 	"github.com/trinedb/trine/lakehouse"
 	"github.com/trinedb/trine/schema"
 )
@@ -226,7 +227,7 @@ func TestSilentStore(t *testing.T) {
 // acknowledged one, or the one that was under way.
 func TestPowerFailure(t *testing.T) {
 	ctx := context.Background()
-	r := seeded(t)
+	r := seedtest.Rand(t)
 	fsys := crashfs.New()
 	c := collection(simple())
 	acked, tried := 0, 0 // rows

@@ -17,6 +17,7 @@ import (
 	iceberg_table "github.com/apache/iceberg-go/table"
 
 	"github.com/trinedb/trine/internal/blob/blobtest"
+	"github.com/trinedb/trine/internal/seedtest"
 	"github.com/trinedb/trine/lakehouse"
 	"github.com/trinedb/trine/lakehouse/laketest"
 	"github.com/trinedb/trine/schema"
@@ -134,7 +135,7 @@ func TestEngineRewritesKeyed(t *testing.T) {
 }
 
 func engineRewritesKeyed(t *testing.T, format int) {
-	r := seeded(t)
+	r := seedtest.Rand(t)
 	f := newDirFixture(t)
 	tbl := newTable(f, collection(simple()))
 	tbl.c.Options.LakeFormat = format
@@ -403,7 +404,7 @@ func TestEngineFaultAtEachCall(t *testing.T) {
 // Whatever an engine's manifests hold, a commit of it succeeds or fails, and leaves
 // a table that can be read.
 func TestEngineManifestsDamaged(t *testing.T) {
-	r := seeded(t)
+	r := seedtest.Rand(t)
 	for range 150 {
 		f := newFixture(t)
 		tbl := newTable(f, collection(unkeyed()))

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/trinedb/trine/internal/seedtest"
 	"github.com/trinedb/trine/lakehouse"
 	"github.com/trinedb/trine/schema"
 )
@@ -82,7 +83,7 @@ func rowsWithID(r *rand.Rand, s *schema.Schema, from, n int) [][]schema.Value {
 func TestEvolution(t *testing.T) { eachFormat(t, testEvolution) }
 
 func testEvolution(t *testing.T, format int) {
-	r := seeded(t)
+	r := seedtest.Rand(t)
 	f := newDirFixture(t)
 	all := versions()
 	tbl := newTable(f, inFormat(format, all[0]))
@@ -128,7 +129,7 @@ func TestAgainstModel(t *testing.T) { eachFormat(t, testAgainstModel) }
 
 func testAgainstModel(t *testing.T, format int) {
 	ctx := context.Background()
-	r := seeded(t)
+	r := seedtest.Rand(t)
 	f := newFixture(t, func(o *lakehouse.Options) { o.RowGroupRows, o.TargetFileBytes = 256, 48<<10 })
 	all := versions()
 	tbl := newTable(f, inFormat(format, all[0]))

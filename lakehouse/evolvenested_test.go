@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/trinedb/trine/internal/seedtest"
 	"github.com/trinedb/trine/lakehouse"
 	"github.com/trinedb/trine/schema"
 )
@@ -131,7 +132,7 @@ func (e *evolution) next() *schema.Schema {
 // elements of lists and values of maps are found by id, whatever they are called,
 // wherever they are, and however wide they have become.
 func TestNestedEvolutionAgainstOracle(t *testing.T) {
-	r := seeded(t)
+	r := seedtest.Rand(t)
 	counts := map[string]int{}
 	for range 12 {
 		e := &evolution{r: r, counts: counts, schema: &schema.Schema{ID: 1, LastFieldID: 1, Key: []int{0}}}

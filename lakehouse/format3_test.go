@@ -11,6 +11,7 @@ import (
 	iceberg_table "github.com/apache/iceberg-go/table"
 
 	"github.com/trinedb/trine/internal/blob"
+	"github.com/trinedb/trine/internal/seedtest"
 	"github.com/trinedb/trine/lakehouse"
 	"github.com/trinedb/trine/schema"
 )
@@ -74,7 +75,7 @@ func (m *lineageModel) check(t testing.TB, snap *lakehouse.Snapshot, since schem
 // TestLineage commits, compacts under commits, converts and restarts at random: rows
 // keep ids and the commits that wrote them, however often they move.
 func TestLineage(t *testing.T) {
-	seed := seeded(t)
+	seed := seedtest.Rand(t)
 	for run := range 3 {
 		lineageRun(t, rand.New(rand.NewPCG(seed.Uint64(), 0)), run)
 	}

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/memory"
@@ -396,12 +395,6 @@ func randomRows(r *rand.Rand, s *schema.Schema, n int) [][]schema.Value {
 		rows[i][0] = schema.Int(int64(i))
 	}
 	return rows
-}
-
-func seeded(t testing.TB) *rand.Rand {
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	return rand.New(rand.NewPCG(seed, 0))
 }
 
 func wantKind(t testing.TB, err, kind error) {

@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/trinedb/trine/internal/seedtest"
 	"github.com/trinedb/trine/lakehouse"
 	"github.com/trinedb/trine/schema"
 )
 
 func TestEveryTypeComesBack(t *testing.T) {
-	r := seeded(t)
+	r := seedtest.Rand(t)
 	f := newFixture(t)
 	tbl := newTable(f, collection(everything()))
 	tbl.commit(randomRows(r, tbl.c.Schema, 700), nil)
@@ -126,7 +127,7 @@ func testReadKeys(t *testing.T, format int) {
 		{ID: 3, Name: "c", Type: schema.Type{Kind: schema.KindUUID}, Required: true},
 	}}
 	tbl := newTable(f, inFormat(format, s))
-	rows := randomRows(seeded(t), s, 100)
+	rows := randomRows(seedtest.Rand(t), s, 100)
 	for i := range rows {
 		rows[i][0], _ = schema.ParseText(s.Fields[0].Type, fmt.Sprintf("-%d.5", i))
 	}

@@ -13,6 +13,7 @@ import (
 	iceberg_table "github.com/apache/iceberg-go/table"
 
 	"github.com/trinedb/trine/internal/query"
+	"github.com/trinedb/trine/internal/seedtest"
 	"github.com/trinedb/trine/lakehouse"
 	"github.com/trinedb/trine/schema"
 )
@@ -198,7 +199,7 @@ func (t *table) noteOrder() {
 // that they should: as we read them, as a newly opened lake does, and as iceberg-go
 // does.
 func TestLayoutsAgainstOracle(t *testing.T) {
-	r := seeded(t)
+	r := seedtest.Rand(t)
 	rounds := 6
 	if testing.Short() {
 		rounds = 3

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/trinedb/trine/internal/blob"
+	"github.com/trinedb/trine/internal/seedtest"
 	"github.com/trinedb/trine/lakehouse"
 	"github.com/trinedb/trine/schema"
 )
@@ -84,7 +85,7 @@ func FuzzPartitionedManifest(f *testing.F) {
 	name, raw := object(f, store, "-m0.avro")
 	f.Add(raw)
 	f.Add(raw[:len(raw)/2])
-	r := seeded(f)
+	r := seedtest.Rand(f)
 	for range 300 {
 		damaged := bytes.Clone(raw)
 		for range 1 + r.IntN(3) {

@@ -12,6 +12,7 @@ import (
 	"github.com/apache/iceberg-go/io"
 	iceberg_table "github.com/apache/iceberg-go/table"
 
+	"github.com/trinedb/trine/internal/seedtest"
 	"github.com/trinedb/trine/lakehouse"
 	"github.com/trinedb/trine/schema"
 )
@@ -62,7 +63,7 @@ func sorted(rows []string) []string {
 func TestIcebergScannerAgrees(t *testing.T) { eachFormat(t, testIcebergScannerAgrees) }
 
 func testIcebergScannerAgrees(t *testing.T, format int) {
-	r := seeded(t)
+	r := seedtest.Rand(t)
 	f := newDirFixture(t, func(o *lakehouse.Options) { o.RowGroupRows = 512 })
 	tbl := newTable(f, inFormat(format, flat()))
 	for i := range 12 {
@@ -136,7 +137,7 @@ func flat() *schema.Schema {
 func TestIcebergScannerReadsNested(t *testing.T) { eachFormat(t, testIcebergScannerReadsNested) }
 
 func testIcebergScannerReadsNested(t *testing.T, format int) {
-	r := seeded(t)
+	r := seedtest.Rand(t)
 	f := newDirFixture(t)
 	nested := *everything()
 	// iceberg-go prints a uuid in a list otherwise than bytes; the flat test has them.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/trinedb/trine/internal/blob"
 	"github.com/trinedb/trine/internal/query"
+	"github.com/trinedb/trine/internal/seedtest"
 	"github.com/trinedb/trine/lakehouse"
 	"github.com/trinedb/trine/schema"
 )
@@ -58,7 +59,7 @@ func TestPruning(t *testing.T) {
 // TestPruningLosesNothing compares scans with and without pruning, over
 // predicates on every type, evolved columns and edge values.
 func TestPruningLosesNothing(t *testing.T) {
-	r := seeded(t)
+	r := seedtest.Rand(t)
 	f := newFixture(t, func(o *lakehouse.Options) { o.RowGroupRows = 256 })
 	tbl := newTable(f, collection(flat()))
 	for range 5 {
@@ -157,7 +158,7 @@ func TestReadStopsEarly(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	f := newFixture(t, func(o *lakehouse.Options) { o.RowGroupRows = 256 })
 	tbl := newTable(f, collection(everything()))
-	tbl.commit(randomRows(seeded(t), tbl.c.Schema, 2000), nil)
+	tbl.commit(randomRows(seedtest.Rand(t), tbl.c.Schema, 2000), nil)
 	tbl.commit(nil, map[uint32][]uint32{0: {1, 3, 5, 7, 1000}})
 	opts := lakehouse.ReadOptions{Schema: tbl.c.Schema, System: true, BatchRows: 100}
 	for after := range 5 {
@@ -191,7 +192,7 @@ func TestReadReleasesEverything(t *testing.T) {
 	defer mem.AssertSize(t, 0)
 	f := newFixture(t, func(o *lakehouse.Options) { o.RowGroupRows = 256 })
 	tbl := newTable(f, collection(versions()[0]))
-	r := seeded(t)
+	r := seedtest.Rand(t)
 	tbl.commit(rowsWithID(r, tbl.c.Schema, 0, 700), nil)
 	tbl.commit(nil, map[uint32][]uint32{0: {1, 3, 5, 7, 600}})
 	for _, s := range versions() {
@@ -213,7 +214,7 @@ func TestReadReleasesEverything(t *testing.T) {
 // or an error, and never panic.
 func TestDamage(t *testing.T) {
 	ctx := context.Background()
-	r := seeded(t)
+	r := seedtest.Rand(t)
 	for i := range 150 {
 		f := newFixture(t)
 		tbl := newTable(f, collection(simple()))

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/trinedb/trine/internal/seedtest"
 	"github.com/trinedb/trine/lakehouse"
 	"github.com/trinedb/trine/schema"
 )
@@ -74,7 +75,7 @@ func (t *table) checkSet(snap *lakehouse.Snapshot) {
 func TestRewriteKeepsRows(t *testing.T) { eachFormat(t, testRewriteKeepsRows) }
 
 func testRewriteKeepsRows(t *testing.T, format int) {
-	r := seeded(t)
+	r := seedtest.Rand(t)
 	for _, s := range []*schema.Schema{flat(), everything()} {
 		f := newDirFixture(t, func(o *lakehouse.Options) { o.RowGroupRows = 128 })
 		tbl := newTable(f, inFormat(format, s))
@@ -215,7 +216,7 @@ func TestRewriteByAnOlderSchema(t *testing.T) {
 // The rules of what is rewritten settle: a table that is flushed for ever has few
 // files, each row is rewritten a few times only, and deleted rows take little.
 func TestPlanRewriteSettles(t *testing.T) {
-	r := seeded(t)
+	r := seedtest.Rand(t)
 	const target, flushes, perFlush, keys = 40 << 10, 150, 60, 4000
 	f := newFixture(t, func(o *lakehouse.Options) { o.TargetFileBytes, o.RowGroupRows = target, 256 })
 	tbl := newTable(f, collection(simple()))

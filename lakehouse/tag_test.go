@@ -12,6 +12,7 @@ import (
 	"github.com/apache/iceberg-go"
 
 	"github.com/trinedb/trine/internal/blob/blobtest"
+	"github.com/trinedb/trine/internal/seedtest"
 	"github.com/trinedb/trine/lakehouse"
 	"github.com/trinedb/trine/schema"
 )
@@ -91,7 +92,7 @@ func TestTagsPinFiles(t *testing.T) {
 			k := newClock()
 			tbl := newTable(newFixture(t, graces(k)), collection(simple()))
 			s := &tagSim{
-				table: tbl, k: k, r: seeded(t), tags: map[string]int64{}, rows: map[int64][]string{},
+				table: tbl, k: k, r: seedtest.Rand(t), tags: map[string]int64{}, rows: map[int64][]string{},
 				pinned: map[int64]func(){},
 			}
 			s.commit(simpleRows(0, 30), nil)

@@ -10,6 +10,7 @@ import (
 	"github.com/apache/iceberg-go"
 	"github.com/google/uuid"
 
+	"github.com/trinedb/trine/internal/seedtest"
 	"github.com/trinedb/trine/lakehouse"
 	"github.com/trinedb/trine/schema"
 )
@@ -131,7 +132,7 @@ func twosComplement(n decimal128.Num) []byte {
 
 // iceberg-go, which others' writers are made of, gives the same values.
 func TestTransformsAgreeWithIceberg(t *testing.T) {
-	r := seeded(t)
+	r := seedtest.Rand(t)
 	for range 20_000 {
 		f := flat().Fields[1+r.IntN(len(flat().Fields)-1)]
 		x := schema.Transform{Kind: schema.TransformKind(1 + r.IntN(7))}

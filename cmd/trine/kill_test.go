@@ -19,12 +19,10 @@ import (
 	"time"
 
 	"github.com/trinedb/trine/client"
+	"github.com/trinedb/trine/internal/seedtest"
 )
 
-var (
-	kills    = flag.Int("kills", 8, "how often the kill test kills a server")
-	killSeed = flag.Uint64("killseed", 0, "seed of the kill test; 0: a new one")
-)
+var kills = flag.Int("kills", 8, "how often the kill test kills a server")
 
 // killWriters is how many writers run at the same time in the kill test, each
 // on keys of its own.
@@ -39,11 +37,8 @@ const killCollections = `{"tenant":"crash","collection":"%s","fields":[
 // rows by seq. A write whose outcome is unknown is sent again with its
 // idempotency key, and must then be there once as well.
 func TestKill(t *testing.T) {
-	seed := *killSeed
-	if seed == 0 {
-		seed = uint64(time.Now().UnixNano())
-	}
-	t.Logf("-kills=%d -killseed=%d", *kills, seed)
+	seed := seedtest.Of(t)
+	t.Logf("-kills=%d, seed %d", *kills, seed)
 	if testing.Short() {
 		*kills = min(*kills, killServers)
 	}

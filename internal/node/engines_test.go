@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -16,7 +15,6 @@ import (
 	"slices"
 	stdsync "sync"
 	"testing"
-	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -29,6 +27,7 @@ import (
 	"github.com/trinedb/trine/ingest"
 	"github.com/trinedb/trine/internal/node"
 	"github.com/trinedb/trine/internal/query"
+	"github.com/trinedb/trine/internal/seedtest"
 	"github.com/trinedb/trine/schema"
 	"github.com/trinedb/trine/sync"
 )
@@ -106,13 +105,7 @@ func partOf(out []byte, name string) []byte {
 // over HTTP, while rows are written, flushed and compacted. In the end each row is
 // there once, and the stores agree.
 func TestEnginesBesideWriters(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	random := rand.New(rand.NewPCG(seed, 1))
-	defer func() {
-		if t.Failed() {
-			t.Logf("seed %d", seed)
-		}
-	}()
+	random := seedtest.Rand(t)
 	dir := dataDir(t)
 	n := openNode(t, node.Options{Data: dir})
 	items := makeCollection(t, n, `{"tenant":"acme","collection":"items","fields":[{"name":"id","type":"long","required":true},{"name":"n","type":"long"}],"key":["id"]}`)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/trinedb/trine/ingest"
 	"github.com/trinedb/trine/internal/node"
+	"github.com/trinedb/trine/internal/seedtest"
 	"github.com/trinedb/trine/schema"
 	"github.com/trinedb/trine/sync"
 )
@@ -139,9 +140,7 @@ func rowText(t *testing.T, n *node.Node, row []byte) string {
 // evolves, the node restarts, chunks become segments and go, and the index is made
 // anew: each change of the log is what a map says.
 func TestBeforeImages(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	r := rand.New(rand.NewPCG(seed, 0))
+	r := seedtest.Rand(t)
 	o := node.Options{Data: dataDir(t), SegmentBytes: 4 << 10,
 		SegmentAge: time.Millisecond, SegmentGrace: time.Millisecond, AnswersKept: time.Millisecond}
 	n := openNode(t, o)

@@ -13,6 +13,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/trinedb/trine/internal/query"
+	"github.com/trinedb/trine/internal/seedtest"
 	"github.com/trinedb/trine/schema"
 )
 
@@ -311,9 +312,7 @@ func (m maker) rows(n int) (rows [][]schema.Value, micros []int64) {
 // Filter find what the oracle finds, and that MayMatch never rules out a match.
 func TestAgainstOracle(t *testing.T) {
 	const rounds, size = 300, 24
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	m := maker{rand.New(rand.NewPCG(seed, 0))}
+	m := maker{seedtest.Rand(t)}
 	for range rounds {
 		rows, micros := m.rows(size)
 		batch := toBatch(rows, micros)

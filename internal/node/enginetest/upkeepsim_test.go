@@ -17,15 +17,13 @@ import (
 	"github.com/trinedb/trine/internal/blob"
 	"github.com/trinedb/trine/internal/blob/blobtest"
 	"github.com/trinedb/trine/internal/query"
+	"github.com/trinedb/trine/internal/seedtest"
 	"github.com/trinedb/trine/lakehouse"
 	"github.com/trinedb/trine/schema"
 	"github.com/trinedb/trine/sync"
 )
 
-var (
-	seeds     = flag.Uint64("seeds", 16, "how many runs the simulation of upkeep makes")
-	firstSeed = flag.Uint64("seed", 0, "the first run's seed; 0: by the clock")
-)
+var seeds = flag.Uint64("seeds", 16, "how many runs the simulation of upkeep makes, from "+seedtest.Variable+" on")
 
 // upkeepSim writes, flushes, compacts, expires, converts, scans and crashes a
 // collection at random, and compares every scan with a map. Writes of the lake's store fail at
@@ -447,13 +445,10 @@ func (s *upkeepSim) settle() {
 }
 
 func TestUpkeepSimulation(t *testing.T) {
-	base := *firstSeed
-	if base == 0 {
-		base = uint64(time.Now().UnixNano()) >> 1
-	}
+	first := seedtest.Of(t)
 	counts := map[string]int{}
 	for i := range *seeds {
-		runUpkeepSim(t, base+i, counts)
+		runUpkeepSim(t, first+i, counts)
 	}
 	t.Logf("%d runs: %v", *seeds, counts)
 	for _, what := range []string{"exchanges", "races", "conversions", "conversions under a compaction", "compact failed", "flush failed", "expire failed", "removed files", "resumes", "resumes too late", "engine commits", "engine failed", "engine overtaken", "layouts"} {
