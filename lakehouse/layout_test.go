@@ -44,7 +44,7 @@ func randomLayout(r *rand.Rand, s *schema.Schema) schema.Options {
 		o.LakePartition = append(o.LakePartition, p)
 	}
 	for _, i := range r.Perm(len(fields))[:r.IntN(3)] {
-		if f := fields[i]; f.Type.Kind != schema.KindJSON {
+		if f := fields[i]; !f.Type.Nested() && f.Type.Kind != schema.KindJSON {
 			o.LakeSort = append(o.LakeSort, schema.SortField{FieldID: f.ID, Desc: r.IntN(2) == 0, NullsLast: r.IntN(2) == 0})
 		}
 	}

@@ -3,10 +3,7 @@ package lakehouse_test
 import (
 	"context"
 	"errors"
-	"fmt"
-	"math/rand/v2"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow/memory"
@@ -53,104 +50,6 @@ func TestPruning(t *testing.T) {
 		if len(got) != test.rows || objects.gets != test.files {
 			t.Errorf("%s: %d rows of %d files, want %d of %d", test.where, len(got), objects.gets, test.rows, test.files)
 		}
-	}
-}
-
-// TestPruningLosesNothing compares scans with and without pruning, over
-// predicates on every type, evolved columns and edge values.
-func TestPruningLosesNothing(t *testing.T) {
-	r := seedtest.Rand(t)
-	f := newFixture(t, func(o *lakehouse.Options) { o.RowGroupRows = 256 })
-	tbl := newTable(f, collection(flat()))
-	for range 5 {
-		// Files of few rows have narrow bounds.
-		tbl.commit(randomRows(r, tbl.c.Schema, 1+r.IntN(3)), nil)
-		tbl.commit(randomRows(r, tbl.c.Schema, 600), nil)
-	}
-	evolved := *tbl.c.Schema
-	evolved.Fields = append(slices.Clone(evolved.Fields), schema.Field{ID: 9999, Name: "later", Type: kind(schema.KindLong)})
-	pruned := 0
-	for range 200 {
-		text := randomPredicate(r, &evolved)
-		p, err := query.ParseWhere(text, &evolved)
-		if err != nil {
-			t.Fatalf("%s: %v", text, err)
-		}
-		all := matching(t, tbl.snap, &evolved, p, nil)
-		some := matching(t, tbl.snap, &evolved, p, p)
-		if !slices.Equal(all.rows, some.rows) {
-			t.Fatalf("%s: %d rows match, %d when pruned", text, len(all.rows), len(some.rows))
-		}
-		if some.read < all.read {
-			pruned++
-		}
-	}
-	if pruned < 20 {
-		t.Errorf("only %d of 200 predicates pruned anything", pruned)
-	}
-}
-
-type match struct {
-	rows []string
-	read int
-}
-
-func matching(t testing.TB, snap *lakehouse.Snapshot, s *schema.Schema, p, prune *query.Predicate) match {
-	t.Helper()
-	var m match
-	columns := slices.Compact(append([]int{0}, p.Columns()...))
-	for batch, err := range snap.Read(context.Background(), lakehouse.ReadOptions{Schema: s, Columns: columns, System: true, Where: prune}) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		keep := make([]bool, batch.NumRows())
-		for i := range keep {
-			keep[i] = true
-		}
-		p.Filter(batch, keep)
-		m.read += len(keep)
-		for i, k := range keep {
-			if k {
-				m.rows = append(m.rows, batch.Column(0).ValueStr(i)+"/"+batch.Column(int(batch.NumCols())-2).ValueStr(i))
-			}
-		}
-	}
-	return m
-}
-
-func randomPredicate(r *rand.Rand, s *schema.Schema) string {
-	for {
-		f := s.Fields[r.IntN(len(s.Fields))]
-		name := `"` + f.Name + `"`
-		if r.IntN(6) == 0 {
-			return name + []string{" is null", " is not null"}[r.IntN(2)]
-		}
-		v := randomValue(r, f.Type, true)
-		literal := string(schema.AppendText(nil, f.Type, v))
-		switch f.Type.Kind {
-		case schema.KindBoolean:
-		case schema.KindInt, schema.KindLong, schema.KindDecimal:
-		case schema.KindFloat, schema.KindDouble:
-			if strings.ContainsAny(literal, "NI") { // NaN, Infinity
-				literal = "1.5"
-			}
-		case schema.KindJSON, schema.KindFixed, schema.KindBinary:
-			continue
-		case schema.KindUUID, schema.KindString, schema.KindDate, schema.KindTime, schema.KindTimestamp, schema.KindTimestamptz:
-			literal = "'" + strings.ReplaceAll(literal, "'", "''") + "'"
-		}
-		op := []string{"=", "<", "<=", ">", ">=", "<>"}[r.IntN(6)]
-		if f.Type.Kind == schema.KindBoolean {
-			op = "="
-		}
-		text := fmt.Sprintf("%s %s %s", name, op, literal)
-		if _, err := query.ParseWhere(text, s); err != nil {
-			continue
-		}
-		if r.IntN(4) == 0 {
-			text = "not (" + text + ")"
-		}
-		return text
 	}
 }
 
