@@ -33,7 +33,7 @@ func TestWhereAgainstOracle(t *testing.T) {
 		for i := range rows {
 			rows[i].Values = append(slices.Clone(rows[i].Values), schema.Null)
 		}
-		for range 40 {
+		for range 60 {
 			drawn := querytest.Draw(r, &evolved, 2)
 			var want []schema.Seq
 			for _, row := range rows {
@@ -52,7 +52,7 @@ func TestWhereAgainstOracle(t *testing.T) {
 		}
 	}
 	if pruned < rounds {
-		t.Errorf("only %d of %d predicates pruned anything", pruned, 40*rounds)
+		t.Errorf("only %d of %d predicates pruned anything", pruned, 60*rounds)
 	}
 }
 
