@@ -239,10 +239,7 @@ func TestFloor(t *testing.T) {
 func TestCleanFaultAtEachCall(t *testing.T) { eachFormat(t, testCleanFaultAtEachCall) }
 
 func testCleanFaultAtEachCall(t *testing.T, format int) {
-	every := 1
-	if testing.Short() {
-		every = 5
-	}
+	every := times(1, 5)
 	for _, landed := range []bool{false, true} {
 		calls := 0
 		for k := seedtest.Rand(t).IntN(every); cleanFaultAt(t, format, k, landed); k += every {
@@ -385,7 +382,7 @@ func testFewManifests(t *testing.T, format int) {
 	f := newFixture(t)
 	tbl := newTable(f, inFormat(format, simple()))
 	most := 0
-	for i := range 600 {
+	for i := range times(600, 420) {
 		deletes := map[uint32][]uint32{}
 		if files := sortedKeys(tbl.rows); i%3 == 0 && len(files) > 0 {
 			deletes = tbl.someRows(r, files[r.IntN(len(files)):][:1], 1)

@@ -232,7 +232,7 @@ func TestPowerFailure(t *testing.T) {
 	c := collection(simple())
 	acked, tried := 0, 0 // rows
 	var ackedID int64
-	for range 60 {
+	for range times(60, 20) {
 		dir, err := blob.OpenDir("", blob.DirOptions{FS: fsys})
 		if err != nil {
 			t.Fatal(err)

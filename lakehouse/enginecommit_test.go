@@ -405,7 +405,7 @@ func TestEngineFaultAtEachCall(t *testing.T) {
 // a table that can be read.
 func TestEngineManifestsDamaged(t *testing.T) {
 	r := seedtest.Rand(t)
-	for range 150 {
+	for range times(150, 40) {
 		f := newFixture(t)
 		tbl := newTable(f, collection(unkeyed()))
 		tbl.commit(simpleRows(0, 5), nil)

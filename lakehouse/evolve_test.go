@@ -134,11 +134,7 @@ func testAgainstModel(t *testing.T, format int) {
 	all := versions()
 	tbl := newTable(f, inFormat(format, all[0]))
 	life, rows := 0, 0
-	steps := 150
-	if testing.Short() {
-		steps = 50
-	}
-	for step := range steps {
+	for step := range times(150, 50) {
 		switch r.IntN(8) {
 		case 0: // nothing in memory
 			tbl.lake = f.open(f.objects, func(o *lakehouse.Options) { o.RowGroupRows, o.TargetFileBytes = 256, 48<<10 })

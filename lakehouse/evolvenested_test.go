@@ -134,7 +134,7 @@ func (e *evolution) next() *schema.Schema {
 func TestNestedEvolutionAgainstOracle(t *testing.T) {
 	r := seedtest.Rand(t)
 	counts := map[string]int{}
-	for range 12 {
+	for range times(12, 4) {
 		e := &evolution{r: r, counts: counts, schema: &schema.Schema{ID: 1, LastFieldID: 1, Key: []int{0}}}
 		e.schema.Fields = []schema.Field{{ID: 1, Name: "id", Type: kind(schema.KindLong), Required: true}}
 		for range 5 {

@@ -83,6 +83,15 @@ func eachFormat(t *testing.T, test func(t *testing.T, format int)) {
 	}
 }
 
+// times is how often a test does something: n, but with -short, as beside the race
+// detector, short.
+func times(n, short int) int {
+	if testing.Short() {
+		return short
+	}
+	return n
+}
+
 // table is what a test believes a table holds: every row ever written by its
 // place, and those that are gone.
 type table struct {

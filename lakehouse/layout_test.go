@@ -200,11 +200,7 @@ func (t *table) noteOrder() {
 // does.
 func TestLayoutsAgainstOracle(t *testing.T) {
 	r := seedtest.Rand(t)
-	rounds := 6
-	if testing.Short() {
-		rounds = 3
-	}
-	for round := range rounds {
+	for round := range times(6, 3) {
 		s := *flat()
 		if round%3 == 2 {
 			s.Key = nil

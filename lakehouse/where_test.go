@@ -21,10 +21,7 @@ import (
 // and of what is read the filter leaves what the oracle says.
 func TestWhereAgainstOracle(t *testing.T) {
 	r := seedtest.Rand(t)
-	pruned, rounds := 0, 12
-	if testing.Short() {
-		rounds = 4
-	}
+	pruned, rounds := 0, times(12, 4)
 	for range rounds {
 		tbl := randomTable(t, r)
 		evolved := *tbl.c.Schema
