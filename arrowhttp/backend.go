@@ -65,6 +65,9 @@ type Writer interface {
 	// reads the body to its end unless it fails, and returns once the batch is
 	// durable. Bad records are schema.FieldErrors.
 	Write(ctx context.Context, req WriteRequest) (WriteResult, error)
+	// WriteEach writes each record batch of an Arrow stream as a batch of its own.
+	// With an error the result tells which are durable all the same.
+	WriteEach(ctx context.Context, req WriteRequest) (WriteEachResult, error)
 	// WriteMany is Write for one atomic batch over many collections of a tenant.
 	WriteMany(ctx context.Context, req WriteManyRequest) (WriteManyResult, error)
 	// Fence sets a collection's fencing token in order with the writes to it, and
@@ -95,7 +98,8 @@ type WriteRequest struct {
 	Fence          string      // "" is none; else the collection's fencing token, or schema.ErrPrecondition
 	Producer       string      // "" is none; else a batch at or below its last ProducerSeq is not written again
 	ProducerSeq    uint64
-	SkipBad        bool // on_error=skip: write the good records, report the bad
+	SkipBad        bool              // on_error=skip: write the good records, report the bad
+	Match          schema.ArrowMatch // how columns of Arrow find their fields
 }
 
 // IfRow demands that a record's key has no row, or one of this seq.
@@ -111,6 +115,14 @@ type WriteResult struct {
 	Position schema.Position
 	Replayed bool               // nothing was written: an earlier batch with the same key, or of the producer, was answered again
 	Skipped  schema.FieldErrors // with SkipBad: the records that were not written
+}
+
+// WriteEachResult is what the durable batches of a stream were given: FirstSeq is of
+// the first, LastSeq and Position of the last.
+type WriteEachResult struct {
+	WriteResult
+	LastSeq schema.Seq // means nothing when Count is 0
+	Batches int
 }
 
 // WriteManyRequest is one batch of lines {"collection","op","record"}.

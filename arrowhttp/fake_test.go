@@ -42,6 +42,7 @@ type store struct {
 
 	// Injected.
 	writeErr    error
+	eachWritten arrowhttp.WriteEachResult
 	scanAfter   int   // batches before scanErr
 	scanErr     error //
 	scanOpenErr error
@@ -185,6 +186,15 @@ func (s *store) Fence(_ context.Context, req arrowhttp.FenceRequest) (schema.Pos
 	}
 	s.token = req.Token
 	return schema.Position{Generation: 1, Chunk: 9}, nil
+}
+
+// WriteEach takes none, after eachWritten.
+func (s *store) WriteEach(_ context.Context, req arrowhttp.WriteRequest) (arrowhttp.WriteEachResult, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	req.Body = nil
+	s.lastWrite = req
+	return s.eachWritten, s.writeErr
 }
 
 // Write takes NDJSON alone.

@@ -42,6 +42,8 @@ type Problem struct {
 	NextSeq    *schema.Seq `json:"next_seq,omitempty"`    // of the collection
 	FirstSeq   *schema.Seq `json:"first_seq,omitempty"`   // of what the log keeps
 	FenceToken *string     `json:"fence_token,omitempty"` // "": it has none
+	// Written is what is durable of a stream whose batches are atomic each.
+	Written *eachAnswer `json:"written,omitempty"`
 }
 
 // seqMismatch is an error about a seq that is not the collection's next.
@@ -165,6 +167,10 @@ func problemOf(err error) Problem {
 	if errors.As(err, &fence) {
 		token := fence.FenceToken()
 		p.FenceToken = &token
+	}
+	var partly *partlyWritten
+	if errors.As(err, &partly) {
+		p.Written = &partly.written
 	}
 	if len(p.Errors) > 0 {
 		first := p.Errors[0]

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/trinedb/trine/arrowhttp"
+	"github.com/trinedb/trine/schema"
 )
 
 const (
@@ -138,6 +139,33 @@ func TestWrite(t *testing.T) {
 	skipped := r.text("POST", events+"/records?on_error=skip", "{\"id\":6}\n{\"id\":null}")
 	if !strings.Contains(skipped, `"count":1`) || !strings.Contains(skipped, `"skipped":[{"line":2,"field":"id"`) {
 		t.Errorf("got %s", skipped)
+	}
+}
+
+func TestWriteEach(t *testing.T) {
+	r := newRig(t)
+	arrows := []string{"Content-Type", "application/vnd.apache.arrow.stream", "Idempotency-Key", "k"}
+	r.store.eachWritten = arrowhttp.WriteEachResult{
+		WriteResult: arrowhttp.WriteResult{FirstSeq: 3, Count: 4, Position: schema.Position{Generation: 1, Chunk: 9}}, LastSeq: 6, Batches: 2,
+	}
+	wantText(t, "written", r.text("POST", events+"/records?atomic=batch&match=id", "a stream", arrows...),
+		`{"batches":2,"first_seq":3,"last_seq":6,"count":4,"position":"1-9"}`)
+	if w := r.store.lastWrite; w.IdempotencyKey != "k" || w.Match != schema.MatchIDs {
+		t.Errorf("the backend was given %+v", w)
+	}
+	r.store.writeErr = schema.ErrUnavailable
+	p := r.problem("POST", events+"/records?atomic=batch", "a stream", arrows...)
+	if w := p.Written; p.Status != 503 || p.Retry != arrowhttp.RetrySame || w == nil || w.Batches != 2 || *w.LastSeq != 6 || w.Position != "1-9" {
+		t.Errorf("got %+v", p)
+	}
+	r.store.eachWritten = arrowhttp.WriteEachResult{}
+	if p := r.problem("POST", events+"/records?atomic=batch", "a stream", arrows...); p.Status != 503 || p.Written != nil {
+		t.Errorf("nothing was written: %+v", p)
+	}
+	for _, query := range []string{"atomic=each", "match=position"} {
+		if p := r.problem("POST", events+"/records?"+query, "a stream", arrows...); p.Status != 400 {
+			t.Errorf("%s: %+v", query, p)
+		}
 	}
 }
 

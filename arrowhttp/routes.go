@@ -25,7 +25,7 @@ func (s *Server) routes() []*route {
 		{method: get, pattern: "/v1/schemas/{schema}", handle: getSchema},
 		{method: del, pattern: "/v1/schemas/{schema}", handle: deleteSchema},
 
-		{method: post, pattern: basePath + "/records", query: []string{"op", "on_error"}, handle: writeRecords},
+		{method: post, pattern: basePath + "/records", query: []string{"op", "on_error", "match", "atomic"}, handle: writeRecords},
 		{method: post, pattern: "/v1/tenants/{tenant}/write", query: []string{"on_error"}, handle: writeMany},
 
 		{method: get, pattern: basePath + "/records", handle: rangeRecords,

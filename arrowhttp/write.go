@@ -69,6 +69,16 @@ func writeRecords(q *request) error {
 	if err := q.guards(&req); err != nil {
 		return err
 	}
+	if req.Match, err = q.match(); err != nil {
+		return err
+	}
+	atomic, err := q.choice("atomic", "all", "batch")
+	switch {
+	case err != nil:
+		return err
+	case atomic == "batch":
+		return q.writeEach(req)
+	}
 	body := q.body(q.s.opts.MaxBodyBytes)
 	req.Body = body
 	res, err := q.s.backend.Writer.Write(q.ctx(), req)

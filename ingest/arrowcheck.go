@@ -68,6 +68,7 @@ type arrowCheck struct {
 	maxRows int64
 	fields  int
 	text    int
+	kept    int64 // bytes of dictionaries, which later batches refer to
 	zstd    *zstd.Decoder
 }
 
@@ -107,7 +108,9 @@ func (c *arrowCheck) message(meta, data []byte) ([]byte, error) {
 		if !ok {
 			return nil, errors.New("a dictionary has no data")
 		}
-		return c.batch(batch, data)
+		out, err := c.batch(batch, data)
+		c.kept += int64(len(out))
+		return out, err
 	case headerBatch:
 		return c.batch(header, data)
 	default:

@@ -69,6 +69,13 @@ func (s *share) hold(n int64) error {
 	return nil
 }
 
+// again makes the share what a next batch begins with.
+func (s *share) again(need int64) error {
+	s.release()
+	s.need = need
+	return s.hold(max(need, 1))
+}
+
 func (s *share) release() {
 	if s.held > 0 {
 		s.inFlight.room.Release(s.held)
@@ -81,7 +88,8 @@ func (s *share) release() {
 type body struct {
 	raw      io.Reader
 	in       int64 // bytes read of raw
-	out      int64 // bytes given
+	out      int64 // bytes given, of the batch
+	before   int64 // bytes given of the batches before it
 	from     io.Reader
 	close    func()
 	share    *share
@@ -129,7 +137,7 @@ func (b *body) Read(p []byte) (int, error) {
 	switch {
 	case b.out > b.maxBytes:
 		b.err = fmt.Errorf("batch is larger than %d bytes, send it as several: %w", b.maxBytes, schema.ErrTooLarge)
-	case b.out > freeRatioBytes+b.maxRatio*b.in:
+	case b.before+b.out > freeRatioBytes+b.maxRatio*b.in:
 		b.err = fmt.Errorf("body becomes more than %d times larger when decompressed: %w", b.maxRatio, schema.ErrTooLarge)
 	case err != nil && err != io.EOF:
 		b.err = b.broken(err)
@@ -140,6 +148,17 @@ func (b *body) Read(p []byte) (int, error) {
 		return 0, b.err
 	}
 	return n, err
+}
+
+// again begins the limits anew for a next batch, which has kept bytes of the ones
+// before it in memory.
+func (b *body) again(kept int64) error {
+	b.before += b.out - kept
+	b.out = kept
+	if b.err == nil {
+		b.err = b.share.again(kept)
+	}
+	return b.err
 }
 
 // take counts bytes that a decoder makes of the body's beyond what it read:

@@ -47,50 +47,83 @@ func New(o Options) (*Writer, error) {
 // or a *BatchError; a body in a form that is not read is ErrMediaType. Any
 // error but schema.ErrUnknownOutcome means that nothing was written.
 func (w *Writer) Write(ctx context.Context, r Request) (Result, error) {
-	form, err := parseFormat(r.Format)
+	t, err := w.task(ctx, &r)
 	if err != nil {
 		return Result{}, err
-	}
-	if err := checkKey(r.IdempotencyKey); err != nil {
-		return Result{}, err
-	}
-	c, err := w.o.Registry.Get(ctx, r.Tenant, r.Collection)
-	if err != nil {
-		return Result{}, err
-	}
-	op, wrong := operation(c, r.Op)
-	if wrong != nil {
-		return Result{}, wrong
 	}
 	share := &share{inFlight: &w.inFlight, ctx: ctx}
 	defer share.release()
-	f := &findings{skip: r.SkipBad}
-	b := &builder{collection: c, schema: c.Schema, findings: f, limits: &limits{o: &w.o, share: share}}
-	if r.IdempotencyKey != "" {
-		b.digest = newDigester()
-	}
-	if err := w.read(r.Body, r.Encoding, r.Size, share, f, func(in *body) error {
-		switch form {
+	b := t.builder(w, share)
+	if err := w.read(r.Body, r.Encoding, r.Size, share, b.findings, func(in *body) error {
+		switch t.form {
 		case formatNDJSON:
 			records := newJSONRecords(b)
-			return eachLine(in, f, w.o.MaxTextBytes, func(line int, data []byte) error { return records.add(line, op, data) })
+			return eachLine(in, b.findings, w.o.MaxTextBytes, func(line int, data []byte) error { return records.add(line, t.op, data) })
 		case formatJSON:
-			return readJSON(in, b, op, w.o.MaxTextBytes)
+			return readJSON(in, b, t.op, w.o.MaxTextBytes)
 		case formatCSV:
-			return readCSV(in, b, op, w.o.MaxTextBytes)
+			return readCSV(in, b, t.op, w.o.MaxTextBytes)
 		default:
-			return readArrow(in, b, op)
+			return readArrow(in, b, t.op, r.Match)
 		}
 	}); err != nil {
 		return Result{}, err
 	}
+	return w.append(ctx, &r, b)
+}
+
+// task is a request about a collection that is there.
+type task struct {
+	request    *Request
+	collection *schema.Collection
+	form       format
+	op         schema.Op
+}
+
+func (w *Writer) task(ctx context.Context, r *Request) (task, error) {
+	form, err := parseFormat(r.Format)
+	if err != nil {
+		return task{}, err
+	}
+	if err := checkKey(r.IdempotencyKey); err != nil {
+		return task{}, err
+	}
+	if r.Match != schema.MatchNames && form != formatArrow {
+		return task{}, &schema.FieldError{Field: "match", Value: "id", Rule: "only columns of Arrow have ids: leave it out"}
+	}
+	c, err := w.o.Registry.Get(ctx, r.Tenant, r.Collection)
+	if err != nil {
+		return task{}, err
+	}
+	op, wrong := operation(c, r.Op)
+	if wrong != nil {
+		return task{}, wrong
+	}
+	return task{request: r, collection: c, form: form, op: op}, nil
+}
+
+// builder is one for a batch of the task.
+func (t *task) builder(w *Writer, s *share) *builder {
+	b := &builder{
+		collection: t.collection, schema: t.collection.Schema,
+		findings: &findings{skip: t.request.SkipBad}, limits: &limits{o: &w.o, share: s},
+	}
+	if t.request.IdempotencyKey != "" {
+		b.digest = newDigester()
+	}
+	return b
+}
+
+// append appends what a builder has, and returns when it is durable.
+func (w *Writer) append(ctx context.Context, r *Request, b *builder) (Result, error) {
+	c := b.collection
 	if err := b.requireRow(r.IfRow); err != nil {
 		return Result{}, err
 	}
 	batch := r.batch(b)
-	d := newDecision(w, []*builder{b}, f)
+	d := newDecision(w, []*builder{b}, b.findings)
 	batch.Decide = d.decide()
-	g, err := w.guard(&r, c, &batch)
+	g, err := w.guard(r, c, &batch)
 	if err != nil {
 		return Result{}, err
 	}

@@ -46,6 +46,8 @@ type Request struct {
 	ProducerSeq uint64
 	// SkipBad writes the good records of a batch that has bad ones.
 	SkipBad bool
+	// Match is how columns of Arrow find their fields.
+	Match schema.ArrowMatch
 }
 
 // IfRow is a condition on the row with a record's key when the batch is

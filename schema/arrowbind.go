@@ -7,9 +7,9 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 )
 
-// arrowBinder finds how cells of an Arrow type are read as t. path names the
+// bind finds how cells of an Arrow type are read as t. path names the
 // column and, below it, the nested field.
-func arrowBinder(t *Type, in arrow.DataType, path string, depth int) (binder, error) {
+func (m ArrowMatch) bind(t *Type, in arrow.DataType, path string, depth int) (binder, error) {
 	if depth > MaxDepth {
 		return nil, &FieldError{Field: path, Rule: fmt.Sprintf("is nested deeper than %d", MaxDepth)}
 	}
@@ -17,11 +17,11 @@ func arrowBinder(t *Type, in arrow.DataType, path string, depth int) (binder, er
 	case *arrow.NullType:
 		return bindNull, nil
 	case *arrow.DictionaryType:
-		return dictionaryBinder(t, in, path, depth)
+		return m.dictionary(t, in, path, depth)
 	case *arrow.RunEndEncodedType:
-		return runsBinder(t, in, path, depth)
+		return m.runs(t, in, path, depth)
 	case arrow.ExtensionType:
-		inner, err := arrowBinder(t, in.StorageType(), path, depth+1)
+		inner, err := m.bind(t, in.StorageType(), path, depth+1)
 		if err != nil {
 			return nil, err
 		}
@@ -32,15 +32,15 @@ func arrowBinder(t *Type, in arrow.DataType, path string, depth int) (binder, er
 	switch t.Kind {
 	case KindStruct:
 		if in, ok := in.(*arrow.StructType); ok {
-			return structBinder(t, in, path, depth)
+			return m.structs(t, in, path, depth)
 		}
 	case KindList:
 		if in, ok := in.(arrow.ListLikeType); ok && in.ID() != arrow.MAP {
-			return listBinder(t, in, path, depth)
+			return m.lists(t, in, path, depth)
 		}
 	case KindMap:
 		if in, ok := in.(*arrow.MapType); ok {
-			return mapBinder(t, in, path, depth)
+			return m.maps(t, in, path, depth)
 		}
 	default:
 		if bind := flatBinder(t, in); bind != nil {
@@ -93,8 +93,8 @@ func bindNull(a arrow.Array, _ *batchState) cells {
 	return cells{array: a, get: func(_ int, out *Value) string { *out = Value{}; return "" }}
 }
 
-func dictionaryBinder(t *Type, in *arrow.DictionaryType, path string, depth int) (binder, error) {
-	inner, err := arrowBinder(t, in.ValueType, path, depth+1)
+func (m ArrowMatch) dictionary(t *Type, in *arrow.DictionaryType, path string, depth int) (binder, error) {
+	inner, err := m.bind(t, in.ValueType, path, depth+1)
 	if err != nil {
 		return nil, err
 	}
@@ -105,8 +105,8 @@ func dictionaryBinder(t *Type, in *arrow.DictionaryType, path string, depth int)
 	}, nil
 }
 
-func runsBinder(t *Type, in *arrow.RunEndEncodedType, path string, depth int) (binder, error) {
-	inner, err := arrowBinder(t, in.Encoded(), path, depth+1)
+func (m ArrowMatch) runs(t *Type, in *arrow.RunEndEncodedType, path string, depth int) (binder, error) {
+	inner, err := m.bind(t, in.Encoded(), path, depth+1)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +117,7 @@ func runsBinder(t *Type, in *arrow.RunEndEncodedType, path string, depth int) (b
 	}, nil
 }
 
-func structBinder(t *Type, in *arrow.StructType, path string, depth int) (binder, error) {
+func (m ArrowMatch) structs(t *Type, in *arrow.StructType, path string, depth int) (binder, error) {
 	type child struct {
 		input, field int
 		bind         binder
@@ -125,16 +125,16 @@ func structBinder(t *Type, in *arrow.StructType, path string, depth int) (binder
 	var children []child
 	met := make([]bool, len(t.Fields))
 	for i, f := range in.Fields() {
-		at := fieldIndex(t.Fields, f.Name)
 		name := path + "." + f.Name
+		at, rule := m.find(t.Fields, f)
 		switch {
-		case at < 0:
-			return nil, &FieldError{Field: name, Rule: "the struct has no such field: leave it out, or add the field"}
+		case rule != "":
+			return nil, &FieldError{Field: name, Rule: rule}
 		case met[at]:
-			return nil, &FieldError{Field: name, Rule: "there are two fields of this name"}
+			return nil, &FieldError{Field: name, Rule: m.twice()}
 		}
 		met[at] = true
-		bind, err := arrowBinder(&t.Fields[at].Type, f.Type, name, depth+1)
+		bind, err := m.bind(&t.Fields[at].Type, f.Type, name, depth+1)
 		if err != nil {
 			return nil, err
 		}
@@ -159,8 +159,8 @@ func structBinder(t *Type, in *arrow.StructType, path string, depth int) (binder
 	}, nil
 }
 
-func listBinder(t *Type, in arrow.ListLikeType, path string, depth int) (binder, error) {
-	inner, err := arrowBinder(&t.Fields[0].Type, in.Elem(), path+".element", depth+1)
+func (m ArrowMatch) lists(t *Type, in arrow.ListLikeType, path string, depth int) (binder, error) {
+	inner, err := m.bind(&t.Fields[0].Type, in.Elem(), path+".element", depth+1)
 	if err != nil {
 		return nil, err
 	}
@@ -181,12 +181,12 @@ func listBinder(t *Type, in arrow.ListLikeType, path string, depth int) (binder,
 	}, nil
 }
 
-func mapBinder(t *Type, in *arrow.MapType, path string, depth int) (binder, error) {
-	key, err := arrowBinder(&t.Fields[0].Type, in.KeyType(), path+".key", depth+1)
+func (m ArrowMatch) maps(t *Type, in *arrow.MapType, path string, depth int) (binder, error) {
+	key, err := m.bind(&t.Fields[0].Type, in.KeyType(), path+".key", depth+1)
 	if err != nil {
 		return nil, err
 	}
-	value, err := arrowBinder(&t.Fields[1].Type, in.ItemType(), path+".value", depth+1)
+	value, err := m.bind(&t.Fields[1].Type, in.ItemType(), path+".value", depth+1)
 	if err != nil {
 		return nil, err
 	}
@@ -224,13 +224,4 @@ func (s *batchState) elems(n int64, out *Value) (elems []Value, rule string) {
 	elems = make([]Value, n)
 	*out = Elems(elems)
 	return elems, ""
-}
-
-func fieldIndex(fields []Field, name string) int {
-	for i := range fields {
-		if fields[i].Name == name {
-			return i
-		}
-	}
-	return -1
 }

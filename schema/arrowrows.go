@@ -7,7 +7,7 @@ import (
 )
 
 // ArrowRows reads Arrow record batches that others made as rows of a schema.
-// Columns and nested fields are matched by name. What is read for each type is
+// Columns and nested fields are matched by name, or by id. What is read for each type is
 // what loses nothing: any integer whose value fits, any encoding of a string
 // or list, any unit of time that comes out in whole microseconds, dictionaries
 // and runs, and Arrow's extension types as what they are stored in.
@@ -26,28 +26,39 @@ type arrowColumn struct {
 	bind  binder
 }
 
-// NewArrowRows matches the columns of in to those of s. A column that s lacks,
-// one that comes twice or one whose type is not read as its field's is a
-// *FieldError.
-func NewArrowRows(s *Schema, in *arrow.Schema) (*ArrowRows, error) {
+// NewArrowRows matches the columns of in to those of s by name.
+func NewArrowRows(s *Schema, in *arrow.Schema) (*ArrowRows, error) { return MatchNames.Rows(s, in) }
+
+// Rows matches the columns of in to those of s. A column that s lacks, one that
+// comes twice or one whose type is not read as its field's is a *FieldError.
+func (m ArrowMatch) Rows(s *Schema, in *arrow.Schema) (*ArrowRows, error) {
 	r := &ArrowRows{schema: s, inputs: in.NumFields()}
 	met := make([]bool, len(s.Fields))
 	for i, f := range in.Fields() {
-		at := s.Index(f.Name)
+		at, rule := m.find(s.Fields, f)
 		switch {
-		case at < 0:
-			return nil, &FieldError{Field: f.Name, Rule: "the collection has no such field: leave the column out, or add the field"}
+		case rule != "":
+			return nil, &FieldError{Field: f.Name, Rule: rule}
 		case met[at]:
-			return nil, &FieldError{Field: f.Name, Rule: "there are two columns of this name"}
+			return nil, &FieldError{Field: f.Name, Rule: m.twice()}
 		}
 		met[at] = true
-		bind, err := arrowBinder(&s.Fields[at].Type, f.Type, f.Name, 1)
+		bind, err := m.bind(&s.Fields[at].Type, f.Type, f.Name, 1)
 		if err != nil {
 			return nil, err
 		}
 		r.columns = append(r.columns, arrowColumn{input: i, field: at, bind: bind})
 	}
 	return r, nil
+}
+
+// Fields tells which fields of the schema the columns are of.
+func (r *ArrowRows) Fields() []bool {
+	present := make([]bool, len(r.schema.Fields))
+	for _, c := range r.columns {
+		present[c.field] = true
+	}
+	return present
 }
 
 // Rows calls fn for each row of batch, in order, until it answers an error,

@@ -71,18 +71,29 @@ func fromLog(groups []log.AppendGroup) []ingest.Group {
 type writes struct{ n *Node }
 
 func (w writes) Write(ctx context.Context, r arrowhttp.WriteRequest) (arrowhttp.WriteResult, error) {
-	res, err := w.n.Writer.Write(ctx, ingest.Request{
-		Tenant: r.Tenant, Collection: r.Collection, Op: ingest.Op(r.Op),
-		Format: r.ContentType, Encoding: r.Encoding, Body: r.Body, Size: r.Size,
-		IdempotencyKey: r.IdempotencyKey, IfSeq: r.IfSeq, IfRow: (*ingest.IfRow)(r.IfRow), SkipBad: r.SkipBad,
-		Fence: r.Fence, Producer: r.Producer, ProducerSeq: r.ProducerSeq,
-	})
+	res, err := w.n.Writer.Write(ctx, writeRequest(r))
 	if err != nil {
 		return arrowhttp.WriteResult{}, err
 	}
-	return arrowhttp.WriteResult{
-		FirstSeq: res.FirstSeq, Count: res.Count, Position: res.Position, Replayed: res.Replayed, Skipped: res.Skipped,
-	}, nil
+	return writeResult(res), nil
+}
+
+func (w writes) WriteEach(ctx context.Context, r arrowhttp.WriteRequest) (arrowhttp.WriteEachResult, error) {
+	res, err := w.n.Writer.WriteEach(ctx, writeRequest(r))
+	return arrowhttp.WriteEachResult{WriteResult: writeResult(res.Result), LastSeq: res.LastSeq, Batches: res.Batches}, err
+}
+
+func writeRequest(r arrowhttp.WriteRequest) ingest.Request {
+	return ingest.Request{
+		Tenant: r.Tenant, Collection: r.Collection, Op: ingest.Op(r.Op),
+		Format: r.ContentType, Encoding: r.Encoding, Body: r.Body, Size: r.Size,
+		IdempotencyKey: r.IdempotencyKey, IfSeq: r.IfSeq, IfRow: (*ingest.IfRow)(r.IfRow), SkipBad: r.SkipBad,
+		Fence: r.Fence, Producer: r.Producer, ProducerSeq: r.ProducerSeq, Match: r.Match,
+	}
+}
+
+func writeResult(r ingest.Result) arrowhttp.WriteResult {
+	return arrowhttp.WriteResult{FirstSeq: r.FirstSeq, Count: r.Count, Position: r.Position, Replayed: r.Replayed, Skipped: r.Skipped}
 }
 
 func (w writes) Fence(ctx context.Context, r arrowhttp.FenceRequest) (schema.Position, error) {
