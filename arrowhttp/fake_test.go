@@ -694,7 +694,9 @@ func newRig(t *testing.T, change ...func(*arrowhttp.Options)) *rig {
 		t.Fatal(err)
 	}
 	r.srv = srv
-	r.http = httptest.NewServer(srv.Handler())
+	r.http = httptest.NewUnstartedServer(srv.Handler())
+	r.http.Config.BaseContext = srv.BaseContext
+	r.http.Start()
 	t.Cleanup(func() {
 		r.http.CloseClientConnections()
 		r.http.Close()

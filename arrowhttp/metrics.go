@@ -23,7 +23,9 @@ type metrics struct {
 	refused   *prometheus.CounterVec
 	cut       *prometheus.CounterVec
 
-	ended stdsync.Map // answered → *series: looking labels up costs more than counting
+	// Looking labels up costs more than counting.
+	begun stdsync.Map // route → prometheus.Gauge
+	ended stdsync.Map // answered → *series
 }
 
 // answered is what requests are counted by. A client cannot add one: it says nothing
@@ -85,7 +87,14 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	return m, nil
 }
 
-func (m *metrics) begin(route string) { m.inFlight.WithLabelValues(route).Inc() }
+func (m *metrics) begin(route string) {
+	g, ok := m.begun.Load(route)
+	if !ok {
+		g = m.inFlight.WithLabelValues(route)
+		m.begun.Store(route, g)
+	}
+	g.(prometheus.Gauge).Inc()
+}
 
 func (m *metrics) end(route, method string, w *response, start, now time.Time) {
 	if !knownMethod(method) {

@@ -93,7 +93,7 @@ func (p *pump) read(ctx context.Context) {
 }
 
 func (p *pump) readAll(ctx context.Context) error {
-	rows := newRowReader(p.q.s.backend.Schemas, p.c.Schema)
+	rows := newRowReader(p.q.s.rows, p.c.Schema)
 	var count, bytes int64
 	for ch, err := range p.q.s.backend.Changes.Read(ctx, p.c, p.req.ChangesRequest) {
 		if err != nil {
@@ -161,7 +161,7 @@ func (p *pump) follow(ctx context.Context, rows *rowReader, ch schema.Change) (*
 		return nil, fmt.Errorf("parameter where, since the schema changed: %w", err)
 	}
 	p.c = c
-	return newRowReader(p.q.s.backend.Schemas, c.Schema), nil
+	return newRowReader(p.q.s.rows, c.Schema), nil
 }
 
 // add puts a change into the pending buffer, and waits while that is full.

@@ -36,7 +36,7 @@ func rangeRecords(q *request) error {
 // page answers with a page of a range. It ends at its limit or at MaxPageBytes,
 // so it fits in memory and a failure is a problem.
 func (q *request) page(c *schema.Collection, req rangeRequest) error {
-	in := newRowReader(q.s.backend.Schemas, c.Schema)
+	in := newRowReader(q.s.rows, c.Schema)
 	body := []byte(`{"records":[`)
 	var last []byte
 	more, read := false, int64(0)

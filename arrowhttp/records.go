@@ -58,14 +58,17 @@ func getRecord(q *request) error {
 	if !ok {
 		return fmt.Errorf("%s has no record with key %q: %w", c, q.rest, schema.ErrNotFound)
 	}
-	row, err := newRowReader(q.s.backend.Schemas, c.Schema).decode(q.ctx(), found.Bytes)
+	row, err := newRowReader(q.s.rows, c.Schema).decode(q.ctx(), found.Bytes)
 	if err != nil {
 		return q.raced(c, fmt.Errorf("read record of %s: %w", c, err))
 	}
 	q.w.rows = 1
 	q.w.Header().Set(HeaderRowSeq, strconv.FormatUint(uint64(found.Seq), 10))
-	return q.json(http.StatusOK, out.appendRow(nil, row, found))
+	return q.json(http.StatusOK, out.appendRow(make([]byte, 0, recordRoom), row, found))
 }
+
+// recordRoom is room for the JSON of most records.
+const recordRoom = 1 << 10
 
 // find reads one row by its key or a unique index.
 func (q *request) find(c *schema.Collection, by *schema.IndexSpec, key []byte) (found Row, ok bool, err error) {
@@ -107,7 +110,7 @@ func lookup(q *request) error {
 	if err != nil {
 		return err
 	}
-	in := newRowReader(q.s.backend.Schemas, c.Schema)
+	in := newRowReader(q.s.rows, c.Schema)
 	out, err := newRowWriter(c.Schema, columns)
 	if err != nil {
 		return err

@@ -44,7 +44,7 @@ func (q *request) parseQuery() error {
 	if len(q.r.URL.RawQuery) > MaxQueryBytes {
 		return fmt.Errorf("query of %d bytes: %w, at most %d", len(q.r.URL.RawQuery), schema.ErrTooLarge, MaxQueryBytes)
 	}
-	if q.route.lenient {
+	if q.route.lenient || q.r.URL.RawQuery == "" {
 		return nil
 	}
 	values, err := url.ParseQuery(q.r.URL.RawQuery)
@@ -69,7 +69,7 @@ func (q *request) parseQuery() error {
 
 // tenant is the path's tenant, its name checked.
 func (q *request) tenant() (string, error) {
-	name := q.path["tenant"]
+	name := q.param("tenant")
 	return name, definition.CheckName("tenant", name)
 }
 
@@ -78,7 +78,7 @@ func (q *request) names() (tenant, name string, err error) {
 	if tenant, err = q.tenant(); err != nil {
 		return "", "", err
 	}
-	name = q.path["collection"]
+	name = q.param("collection")
 	return tenant, name, definition.CheckName("collection", name)
 }
 

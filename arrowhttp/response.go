@@ -16,7 +16,7 @@ import (
 // takes no bytes for the stall timeout. It is not safe for concurrent use.
 type response struct {
 	http.ResponseWriter
-	rc    *http.ResponseController
+	rc    http.ResponseController // of ResponseWriter
 	stall time.Duration
 	now   func() time.Time
 
@@ -28,7 +28,7 @@ type response struct {
 }
 
 func newResponse(w http.ResponseWriter, r *http.Request, stall time.Duration, now func() time.Time) *response {
-	res := &response{ResponseWriter: w, rc: http.NewResponseController(w), stall: stall, now: now}
+	res := &response{ResponseWriter: w, rc: *http.NewResponseController(w), stall: stall, now: now}
 	if r.Header.Get("Expect") != "" {
 		res.extend() // for the "100 Continue" that net/http writes
 	}
@@ -101,7 +101,7 @@ type body struct {
 }
 
 func (q *request) body(limit int64) *body {
-	return &body{r: q.r.Body, rc: q.w.rc, stall: q.s.opts.StallTimeout, limit: limit}
+	return &body{r: q.r.Body, rc: &q.w.rc, stall: q.s.opts.StallTimeout, limit: limit}
 }
 
 // Read reads, and fails with schema.ErrTooLarge past the limit.

@@ -26,7 +26,7 @@ type route struct {
 	lenient bool     // probes and scrapers may send what parameters they like
 	handle  func(*request) error
 
-	segments []string
+	params []string // names in the pattern, in order; a rest's is the last
 }
 
 // request is one request on its way through a handler.
@@ -35,8 +35,8 @@ type request struct {
 	w     *response
 	r     *http.Request
 	route *route
-	path  map[string]string // path parameters, unescaped
-	rest  []string          // the rest parameter's segments, unescaped
+	path  []string // path parameters, unescaped: the route's, in order
+	rest  []string // the rest parameter's segments, unescaped
 	query url.Values
 
 	leaveScan func()          // gives the place of a scan back; see openScan
@@ -45,85 +45,123 @@ type request struct {
 	exhausted bool            // a scan that goes on has given as many rows as were asked for
 }
 
-// router finds routes by path.
-type router struct{ routes []*route }
+// param is the path's parameter of that name.
+func (q *request) param(name string) string {
+	return q.path[slices.Index(q.route.params, name)]
+}
+
+// router finds routes by path, segment by segment.
+type router struct {
+	routes []*route
+	root   place
+}
+
+// place is where paths with the same beginning stand: either certain segments
+// lead on, or any one does, as a parameter.
+type place struct {
+	next  map[string]*place
+	param *place
+	here  []*route // one for each method
+	rest  []*route // that take what is left, one or more segments
+}
 
 func newRouter(routes []*route) *router {
+	r := &router{routes: routes}
 	for _, rt := range routes {
-		rt.segments = strings.Split(rt.pattern[1:], "/")
+		at := &r.root
+		segments := strings.Split(rt.pattern[1:], "/")
+		for i, segment := range segments {
+			name, isParam := strings.CutPrefix(segment, "{")
+			if isParam {
+				rt.params = append(rt.params, strings.TrimSuffix(name, "}"))
+			}
+			if rt.rest && i == len(segments)-1 {
+				at.rest = append(at.rest, rt)
+				break
+			}
+			at = at.lead(segment, isParam)
+		}
+		if !rt.rest {
+			at.here = append(at.here, rt)
+		}
 	}
-	return &router{routes}
+	return r
+}
+
+// lead makes the way on by a segment.
+func (p *place) lead(segment string, isParam bool) *place {
+	if isParam {
+		if p.param == nil {
+			p.param = new(place)
+		}
+	} else if p.next[segment] == nil {
+		if p.next == nil {
+			p.next = make(map[string]*place)
+		}
+		p.next[segment] = new(place)
+	}
+	if p.param != nil && p.next != nil {
+		panic("routes: " + segment + " stands where another has a parameter") // which of them would be meant?
+	}
+	if isParam {
+		return p.param
+	}
+	return p.next[segment]
 }
 
 // find gives the route of a method and an escaped path, with its parameters
 // still escaped. GET serves HEAD. The error is errNoRoute, or errMethod with
 // the methods that the path has.
-func (rt *router) find(method, path string) (*route, []string, []string, error) {
-	segments := strings.Split(strings.TrimPrefix(path, "/"), "/")
+func (r *router) find(method, path string) (*route, []string, []string, error) {
+	at, params := &r.root, make([]string, 0, maxParams)
+	for rest, more := strings.TrimPrefix(path, "/"), true; more; {
+		if at.rest != nil {
+			return choose(at.rest, method, path, append(params, strings.Split(rest, "/")...))
+		}
+		var segment string
+		segment, rest, more = strings.Cut(rest, "/")
+		if at.param != nil {
+			at, params = at.param, append(params, segment)
+		} else if at = at.next[segment]; at == nil {
+			break
+		}
+	}
+	if at == nil || at.here == nil {
+		return nil, nil, nil, fmt.Errorf("%s: %w; /openapi.json lists them", path, errNoRoute)
+	}
+	return choose(at.here, method, path, params)
+}
+
+// maxParams is room for the parameters of most paths.
+const maxParams = 4
+
+// choose takes a path's route by the method.
+func choose(routes []*route, method, path string, params []string) (*route, []string, []string, error) {
 	var allow []string
-	for _, route := range rt.routes {
-		params, ok := route.match(segments)
-		if !ok {
-			continue
+	for _, rt := range routes {
+		if rt.method == method || rt.method == http.MethodGet && method == http.MethodHead {
+			return rt, params, nil, nil
 		}
-		if route.method == method || route.method == http.MethodGet && method == http.MethodHead {
-			return route, params, nil, nil
-		}
-		allow = append(allow, route.method)
-		if route.method == http.MethodGet {
+		allow = append(allow, rt.method)
+		if rt.method == http.MethodGet {
 			allow = append(allow, http.MethodHead)
 		}
 	}
-	if allow != nil {
-		sort.Strings(allow)
-		return nil, nil, allow, fmt.Errorf("%s %s: %w, only %s", method, path, errMethod, strings.Join(allow, ", "))
-	}
-	return nil, nil, nil, fmt.Errorf("%s: %w; /openapi.json lists them", path, errNoRoute)
+	sort.Strings(allow)
+	return nil, nil, allow, fmt.Errorf("%s %s: %w, only %s", method, path, errMethod, strings.Join(allow, ", "))
 }
 
-// match compares segments and gives those that stand for parameters.
-func (rt *route) match(segments []string) ([]string, bool) {
-	if len(segments) < len(rt.segments) || len(segments) > len(rt.segments) && !rt.rest {
-		return nil, false
-	}
-	for i, want := range rt.segments {
-		if want[:1] != "{" && segments[i] != want {
-			return nil, false
-		}
-	}
-	params := make([]string, 0, len(segments))
-	for i, want := range rt.segments {
-		if want[:1] == "{" {
-			params = append(params, segments[i])
-		}
-	}
-	return append(params, segments[len(rt.segments):]...), true
-}
-
-// bind unescapes a route's parameters into the request.
-func (q *request) bind(params []string) error {
-	q.path = make(map[string]string, len(params))
-	i := 0
-	for n, name := range q.route.segments {
-		if !strings.HasPrefix(name, "{") {
-			continue
-		}
-		if q.route.rest && n == len(q.route.segments)-1 {
-			break
-		}
-		v, err := unescape(params[i])
-		if err != nil {
+// bind unescapes a route's parameters, in place, into the request.
+func (q *request) bind(params []string) (err error) {
+	for i := range params {
+		if params[i], err = unescape(params[i]); err != nil {
 			return err
 		}
-		q.path[strings.Trim(name, "{}")] = v
-		i++
 	}
-	for ; i < len(params); i++ {
-		v, err := unescape(params[i])
-		if err != nil {
-			return err
-		}
-		q.rest = append(q.rest, v)
+	q.path = params
+	if q.route.rest {
+		single := len(q.route.params) - 1
+		q.path, q.rest = params[:single], params[single:]
 	}
 	return nil
 }

@@ -11,17 +11,17 @@ import (
 // rowReader reads encoded rows, whichever schema they were written with, as
 // rows of a collection's current one. It is for one goroutine.
 type rowReader struct {
-	schemas  Schemas
+	decoders *rowDecoders
 	schema   *schema.Schema
-	decoders map[schema.SchemaID]*schema.RowDecoder
 	last     *schema.RowDecoder
 	lastID   schema.SchemaID
+	met      map[schema.SchemaID]*schema.RowDecoder // before the last, if there were others
 	row      []schema.Value
 	before   []schema.Value // the row before a change
 }
 
-func newRowReader(schemas Schemas, current *schema.Schema) *rowReader {
-	return &rowReader{schemas: schemas, schema: current}
+func newRowReader(decoders *rowDecoders, current *schema.Schema) *rowReader {
+	return &rowReader{decoders: decoders, schema: current}
 }
 
 // decode reads a row; it is valid until the next, and while encoded is.
@@ -53,29 +53,36 @@ func (d *rowReader) append(ctx context.Context, dst []schema.Value, encoded []by
 		return nil, err
 	}
 	if d.last == nil || id != d.lastID {
-		if d.last = d.decoders[id]; d.last == nil {
-			from := d.schema
-			if id != from.ID {
-				if from, err = d.schemas.Schema(ctx, id); err != nil {
-					return nil, err
-				}
-			}
-			d.last = schema.NewRowDecoder(from, d.schema)
-			if d.decoders == nil {
-				d.decoders = map[schema.SchemaID]*schema.RowDecoder{}
-			}
-			d.decoders[id] = d.last
+		if err := d.turn(ctx, id); err != nil {
+			return nil, err
 		}
-		d.lastID = id
 	}
 	return d.last.Decode(encoded, dst)
+}
+
+// turn makes the decoder of rows of a schema the last one used.
+func (d *rowReader) turn(ctx context.Context, id schema.SchemaID) (err error) {
+	next := d.met[id]
+	if next == nil {
+		if next, err = d.decoders.get(ctx, id, d.schema); err != nil {
+			return err
+		}
+	}
+	if d.last != nil {
+		if d.met == nil {
+			d.met = make(map[schema.SchemaID]*schema.RowDecoder)
+		}
+		d.met[d.lastID] = d.last
+	}
+	d.last, d.lastID = next, id
+	return nil
 }
 
 // knows reports whether rows like this one were met before, or are of the
 // current schema, or whether it is none.
 func (d *rowReader) knows(encoded []byte) bool {
 	id, err := schema.RowSchemaID(encoded)
-	return err != nil || id == d.schema.ID || d.decoders[id] != nil
+	return err != nil || id == d.schema.ID || d.met[id] != nil || d.last != nil && id == d.lastID
 }
 
 // key reads an encoded key as a row in which all but the key is null.

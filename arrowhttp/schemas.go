@@ -63,7 +63,7 @@ type schemaAnswer struct {
 
 // schemaName is the path's schema, its name checked.
 func (q *request) schemaName() (string, error) {
-	name := q.path["schema"]
+	name := q.param("schema")
 	return name, definition.CheckName("schema", name)
 }
 

@@ -14,13 +14,15 @@ import (
 	"github.com/trinedb/trine/schema"
 )
 
-// Server answers HTTP requests. Use its Handler in a server of one's own, or
-// Serve, which sets the timeouts and limits that belong to connections.
+// Server answers HTTP requests. Use its Handler in a server of one's own, with its
+// BaseContext, or Serve, which also sets the timeouts and limits that belong to
+// connections.
 type Server struct {
 	opts    Options
 	backend Backend
 	log     *slog.Logger
 	router  *router
+	rows    *rowDecoders
 	auth    *authenticator
 	metrics *metrics
 	gates   gates
@@ -28,7 +30,8 @@ type Server struct {
 	openapi []byte
 	http    *http.Server
 
-	// closing ends follow streams; base ends every request.
+	// closing ends follow streams; base, from which the contexts of requests
+	// derive, ends every request.
 	closing  chan struct{}
 	base     context.Context
 	stop     context.CancelCauseFunc
@@ -53,6 +56,9 @@ func New(opts Options) (*Server, error) {
 		spool:   newSpool(opts.SpoolDir, opts.MaxSpoolBytes, opts.Now),
 		closing: make(chan struct{}),
 	}
+	if s.rows, err = newRowDecoders(opts.Backend.Schemas); err != nil {
+		return nil, err
+	}
 	s.base, s.stop = context.WithCancelCause(context.Background())
 	s.router = newRouter(s.routes())
 	if s.openapi, err = openAPI(opts.Version); err != nil {
@@ -60,6 +66,7 @@ func New(opts Options) (*Server, error) {
 	}
 	s.http = &http.Server{
 		Handler:           s.Handler(),
+		BaseContext:       s.BaseContext,
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    2 * MaxHeaderBytes, // what lies between gets a proper problem
@@ -70,6 +77,10 @@ func New(opts Options) (*Server, error) {
 
 // Handler is the whole surface.
 func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serveHTTP) }
+
+// BaseContext is for the http.Server that Handler is used in: by it Shutdown can cut
+// requests off that outlast its context.
+func (s *Server) BaseContext(net.Listener) context.Context { return s.base }
 
 // Serve answers connections of ln until Shutdown, and then returns nil.
 func (s *Server) Serve(ln net.Listener) error {
@@ -145,11 +156,7 @@ func (s *Server) serveHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 	defer s.inFlight.Done()
 
-	ctx, cancel := context.WithCancelCause(r.Context())
-	defer cancel(nil)
-	defer context.AfterFunc(s.base, func() { cancel(context.Cause(s.base)) })()
-	r = r.WithContext(ctx)
-
+	ctx := r.Context()
 	route, params, allow, err := s.find(r.Method, path)
 	label := "other"
 	if route != nil {

@@ -68,7 +68,7 @@ func putTag(q *request) error {
 	if at.AtSeq != nil && at.Snapshot != 0 {
 		return invalid("parameters at_seq and snapshot: each names a state of its own; give one")
 	}
-	tag, err := q.s.backend.Tags.SetTag(q.ctx(), c, q.path["tag"], at)
+	tag, err := q.s.backend.Tags.SetTag(q.ctx(), c, q.param("tag"), at)
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func deleteTag(q *request) error {
 	if err != nil {
 		return err
 	}
-	if err := q.s.backend.Tags.RemoveTag(q.ctx(), c, q.path["tag"]); err != nil {
+	if err := q.s.backend.Tags.RemoveTag(q.ctx(), c, q.param("tag")); err != nil {
 		return err
 	}
 	q.w.WriteHeader(http.StatusNoContent)
