@@ -11,13 +11,15 @@ import (
 
 // overlay holds the versions of rows that Badger does not have yet, by key and
 // chunk: those of chunks being filled or written (staged) and those of durable
-// chunks that are not applied wholly (published). It is guarded by Index.mu;
-// readers use the immutable snapshots of a view instead.
+// chunks that are not applied wholly (published). Those of chunks that are applied
+// go a little later, many together. It is guarded by Index.mu; readers use the
+// immutable snapshots of a view instead.
 type overlay struct {
 	tree    *btree.BTreeG[*version]
 	entries *btree.BTreeG[*stagedEntry]              // of the versions in tree
 	defined map[schema.Instance][]definedSecondaries // by the chunks; the newest last
 	chunks  []*stagedChunk                           // in order of position
+	retired retired
 }
 
 // stagedChunk is what the overlay has of one chunk.
@@ -25,6 +27,7 @@ type stagedChunk struct {
 	pos        schema.Position
 	timeMicros int64 // set before a view shows the chunk
 	versions   []*version
+	bytes      int // of their keys and rows
 	entries    []*stagedEntry
 	defined    []schema.Instance // whose secondary indexes it changes
 }
@@ -60,12 +63,16 @@ func lessVersion(a, b *version) bool {
 var newest = &stagedChunk{pos: schema.Position{Generation: ^uint32(0), Chunk: ^uint64(0)}}
 
 func newOverlay() overlay {
-	o := btree.Options{NoLocks: true}
 	return overlay{
-		tree:    btree.NewBTreeGOptions(lessVersion, o),
-		entries: btree.NewBTreeGOptions(lessEntry, o),
+		tree:    newTree(lessVersion),
+		entries: newTree(lessEntry),
 		defined: make(map[schema.Instance][]definedSecondaries),
+		retired: retired{most: maxRetired},
 	}
+}
+
+func newTree[T any](less func(a, b T) bool) *btree.BTreeG[T] {
+	return btree.NewBTreeGOptions(less, btree.Options{NoLocks: true})
 }
 
 // stageStep is how many versions go in or out under one hold of the lock, so
@@ -103,6 +110,7 @@ func (o *overlay) stage(mu *sync.Mutex, c *stagedChunk, g *schema.Group, entries
 		// A replaced version stays listed in c; removing it twice is harmless.
 		if _, replaced := o.tree.Set(v); !replaced {
 			c.versions = append(c.versions, v)
+			c.bytes += len(v.key) + len(v.row)
 		}
 		if entries != nil {
 			for _, e := range entries[i] {
@@ -116,28 +124,6 @@ func (o *overlay) stage(mu *sync.Mutex, c *stagedChunk, g *schema.Group, entries
 			mu.Lock()
 		}
 	}
-}
-
-// remove takes c's versions out, releasing mu now and then.
-func (o *overlay) remove(mu *sync.Mutex, c *stagedChunk) {
-	for i, v := range c.versions {
-		o.tree.Delete(v)
-		if (i+1)%stageStep == 0 {
-			mu.Unlock()
-			mu.Lock()
-		}
-	}
-	for i, e := range c.entries {
-		o.entries.Delete(e)
-		if (i+1)%stageStep == 0 {
-			mu.Unlock()
-			mu.Lock()
-		}
-	}
-	for _, inst := range c.defined {
-		o.undefine(inst, c)
-	}
-	c.versions, c.entries, c.defined = nil, nil, nil // a view that still shows one version keeps c alive
 }
 
 // takeThrough forgets the chunks at or below pos and returns them.

@@ -63,6 +63,7 @@ func (x *Index) Discard(from schema.Position) {
 	for _, c := range x.overlay.takeFrom(from) {
 		x.overlay.remove(&x.mu, c)
 	}
+	x.evict()
 }
 
 // advance shows readers what was committed through ts, and when a chunk is
@@ -84,12 +85,16 @@ func (x *Index) advance(ts uint64, applied schema.Position) {
 	}
 	// The engine's copy is in every view from here on, so views may or may not
 	// have what goes now.
-	evicted := 0
 	for _, c := range x.overlay.takeThrough(applied) {
-		evicted += len(c.versions)
-		x.overlay.remove(&x.mu, c)
+		x.overlay.retire(c)
 	}
-	if evicted > 0 {
+	x.evict()
+}
+
+// evict lets go of what the overlay has of applied chunks, when it is time. x.mu is
+// held.
+func (x *Index) evict() {
+	if x.overlay.evict(&x.mu) {
 		v := *x.view.Load()
 		v.tree, v.entries = x.overlay.tree.IsoCopy(), x.overlay.entries.IsoCopy()
 		x.view.Store(&v)
