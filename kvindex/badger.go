@@ -16,6 +16,9 @@ import (
 // cache by mmap; no value log in use, for it is not synced with the tables.
 type badgerEngine struct {
 	db *badger.DB
+	// newest reads what is committed at any time. A transaction that only reads, at
+	// a timestamp that it was given, holds nothing, and Get changes nothing of it.
+	newest *badger.Txn
 }
 
 func openBadger(dir string, memTableBytes int64, logger *slog.Logger) (*badgerEngine, error) {
@@ -44,14 +47,17 @@ func openBadger(dir string, memTableBytes int64, logger *slog.Logger) (*badgerEn
 		return nil, errors.Join(errTableIgnored, db.Close())
 	}
 	db.SetDiscardTs(db.MaxVersion())
-	return &badgerEngine{db: db}, nil
+	return &badgerEngine{db: db, newest: db.NewTransactionAt(latest, false)}, nil
 }
 
 var errTableIgnored = errors.New("a table fails its checksum")
 
 func (e *badgerEngine) get(ts uint64, dst, key []byte) ([]byte, bool, error) {
-	txn := e.db.NewTransactionAt(ts, false)
-	defer txn.Discard()
+	txn := e.newest
+	if ts != latest {
+		txn = e.db.NewTransactionAt(ts, false)
+		defer txn.Discard()
+	}
 	item, err := txn.Get(key)
 	if errors.Is(err, badger.ErrKeyNotFound) {
 		return dst, false, nil
@@ -113,7 +119,10 @@ func (e *badgerEngine) discard(ts uint64) { e.db.SetDiscardTs(ts) }
 
 func (e *badgerEngine) last() uint64 { return e.db.MaxVersion() }
 
-func (e *badgerEngine) Close() error { return e.db.Close() }
+func (e *badgerEngine) Close() error {
+	e.newest.Discard()
+	return e.db.Close()
+}
 
 // badgerCursor is a cursor with a transaction of its own.
 type badgerCursor struct {
