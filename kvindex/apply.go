@@ -50,10 +50,16 @@ func (x *Index) Apply(ctx context.Context, chunks ...*schema.Chunk) error {
 		err = fmt.Errorf("apply chunks through %s: %w", a.applied, werr)
 	}
 	if err != nil {
-		x.tallies.clear() // some may not have been committed
+		x.unlearn()
 		x.NoteDamage(err)
 	}
 	return err
+}
+
+// unlearn forgets what batches would have left that may not have been committed.
+func (x *Index) unlearn() {
+	x.tallies.clear()
+	x.rows.clear()
 }
 
 // applier brings chunks into the engine. A unit is a record or an answer.
@@ -73,6 +79,7 @@ type applier struct {
 	// them; the engine does not tell yet.
 	seen, seenBefore map[string]rowState
 	ahead            lookahead
+	alone            aheadRow // of a record that was not looked up ahead
 	buf              []byte
 
 	sets     map[schema.Instance]*secondaries // that the chunks change
@@ -181,6 +188,9 @@ func (a *applier) group(ctx context.Context, at int) error {
 	if first == 0 {
 		a.openGroup(g, &t)
 	}
+	if t.rows == 0 && len(g.Records) > 0 && len(g.Records[0].Key) > 0 {
+		a.x.rows.begin(g.Instance)
+	}
 	was := t
 	a.dated(&t)
 	set, err := a.secondaries(g.Instance)
@@ -192,7 +202,7 @@ func (a *applier) group(ctx context.Context, at int) error {
 		if err := a.cut(ctx, len(r.Key)+len(r.Row), func() { a.putTally(g.Instance, was, t) }); err != nil {
 			return err
 		}
-		if _, _, ok := a.ahead.find(a.unit); !ok && len(r.Key) > 0 {
+		if a.ahead.find(a.unit) == nil && len(r.Key) > 0 {
 			if err := a.lookAhead(at, i); err != nil {
 				return err
 			}
@@ -244,10 +254,11 @@ func (a *applier) record(inst schema.Instance, seq schema.Seq, r *schema.Record,
 			return nil, err
 		}
 	}
-	key, old, err := a.rowState(inst, r.Key)
+	row, err := a.row(inst, r.Key)
 	if err != nil {
 		return nil, err
 	}
+	key, old := row.key, row.state
 	if set, err = a.reindex(inst, set, r, old); err != nil {
 		return nil, fmt.Errorf("seq %d: %w", seq, err)
 	}
@@ -262,13 +273,13 @@ func (a *applier) record(inst schema.Instance, seq schema.Seq, r *schema.Record,
 		if old.exists {
 			a.batch.delete(key)
 		}
-		a.seen[string(key)] = rowState{}
+		a.see(inst, row, rowState{})
 		return set, nil
 	}
 	t.rows++
 	t.bytes += size
 	parts := a.putRow(inst, key, Row{Seq: seq, TimeMicros: a.c.TimeMicros, Bytes: r.Row})
-	a.seen[string(key)] = rowState{exists: true, length: len(r.Row), seq: seq, parts: parts, row: r.Row}
+	a.see(inst, row, rowState{exists: true, length: len(r.Row), seq: seq, parts: parts, row: r.Row})
 	return set, nil
 }
 

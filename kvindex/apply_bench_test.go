@@ -2,6 +2,7 @@ package kvindex_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"syscall"
 	"testing"
@@ -49,6 +50,7 @@ type rawWriter struct {
 	b       *testing.B
 	db      *badger.DB
 	ts      uint64
+	reads   bool // reads each row before it writes it
 	pending chan error
 }
 
@@ -57,6 +59,9 @@ func (w *rawWriter) write(c *schema.Chunk) {
 	g := &c.Groups[0]
 	for i := range g.Records {
 		r := &g.Records[i]
+		if w.reads {
+			w.read(r.Key)
+		}
 		must(w.b, txn.Set(rawKey(r.Key), append(make([]byte, 12, 12+len(r.Row)), r.Row...)))
 	}
 	must(w.b, txn.Set(fmt.Appendf(nil, "\x01 %015d", g.FirstSeq), make([]byte, 20)))
@@ -69,6 +74,17 @@ func (w *rawWriter) write(c *schema.Chunk) {
 	w.pending = done
 }
 
+func (w *rawWriter) read(key []byte) {
+	txn := w.db.NewTransactionAt(1<<62, false)
+	defer txn.Discard()
+	item, err := txn.Get(rawKey(key))
+	if errors.Is(err, badger.ErrKeyNotFound) {
+		return
+	}
+	must(w.b, err)
+	must(w.b, item.Value(func([]byte) error { return nil }))
+}
+
 func (w *rawWriter) wait() {
 	if w.pending != nil {
 		must(w.b, <-w.pending)
@@ -77,20 +93,26 @@ func (w *rawWriter) wait() {
 }
 
 // BenchmarkApply applies chunks of 1,000 rows, one or several at a time, as they
-// come when the index keeps up and when it is behind.
+// come when the index keeps up and when it is behind. An index that remembers
+// nothing looks every row up; its floor does, too, one after the other.
 func BenchmarkApply(b *testing.B) {
 	for _, fresh := range []bool{true, false} {
 		for _, behind := range []int{1, 16} {
-			b.Run(fmt.Sprintf("fresh=%t/behind=%d", fresh, behind), func(b *testing.B) { benchApply(b, fresh, behind) })
+			b.Run(fmt.Sprintf("fresh=%t/behind=%d", fresh, behind), func(b *testing.B) { benchApply(b, fresh, behind, true) })
 		}
+		b.Run(fmt.Sprintf("fresh=%t/behind=16/forgetful", fresh), func(b *testing.B) { benchApply(b, fresh, 16, false) })
 	}
 }
 
-func benchApply(b *testing.B, fresh bool, behind int) {
-	x, err := kvindex.Open(benchOptions(b.TempDir()))
+func benchApply(b *testing.B, fresh bool, behind int, remembers bool) {
+	o := benchOptions(b.TempDir())
+	if !remembers {
+		o.RememberRows, o.FilterBytes = -1, -1
+	}
+	x, err := kvindex.Open(o)
 	must(b, err)
 	defer closeIndex(b, x)
-	raw := &rawWriter{b: b, db: rawBadger(b, b.TempDir())}
+	raw := &rawWriter{b: b, db: rawBadger(b, b.TempDir()), reads: !remembers}
 	defer func() { must(b, raw.db.Close()) }()
 	var next schema.Seq
 	var pos schema.Position

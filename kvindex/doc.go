@@ -21,6 +21,15 @@
 // added to rows is built in the background by [Index.Build] and then ready.
 // Unique ones are for the log's writer to keep, by [Index.Collisions].
 //
+// # What is remembered
+//
+// Counts of rows and bytes are exact, so that a change of a row needs to know what
+// the row was: a lookup, which costs as much as to write it. Apply remembers the
+// rows that it wrote last ([Options.RememberRows]), and has filters of all keys of
+// collections that it saw begin ([Options.FilterBytes]); it looks up the others,
+// and those whose secondary indexes ask for the bytes of the row before. Memory is
+// for what was written lately: an index that nobody writes to since Open has none.
+//
 // # Guarantees
 //
 //   - Apply is exactly once, also when a chunk takes several transactions and

@@ -179,6 +179,30 @@ func (x *Index) AwaitBuilds(t testing.TB) {
 // SetBuildBatch makes steps of builds smaller. It comes before Build.
 func (x *Index) SetBuildBatch(rows int) { x.build.batch = rows }
 
+// SetMaxRetired is how many versions of applied rows the overlay may keep. It comes
+// before the first Apply.
+func (x *Index) SetMaxRetired(versions int) { x.overlay.retired.most = versions }
+
+// KeyFilter is a filter of keys.
+type KeyFilter struct{ f keyFilter }
+
+func (k *KeyFilter) Add(hash uint64)          { k.f.add(hash) }
+func (k *KeyFilter) MayHave(hash uint64) bool { return k.f.mayHave(hash) }
+func (k *KeyFilter) Bytes() int               { return k.f.bytes() }
+
+// Filtered is how many bytes filters take, and how many a count of them gives.
+func (x *Index) Filtered() (bytes, counted int) {
+	x.writing.Lock()
+	defer x.writing.Unlock()
+	for _, f := range x.rows.filters.Values() {
+		counted += f.bytes()
+	}
+	return x.rows.filterBytes, counted
+}
+
+// Looked is how many rows Apply has looked up in the engine so far.
+func (x *Index) Looked() int { return x.rows.looked }
+
 // CountEntries counts the entries that a collection has in all secondary
 // indexes, those of indexes that are gone included.
 func (x *Index) CountEntries(inst schema.Instance) (n int) {

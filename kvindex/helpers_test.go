@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -45,6 +46,16 @@ func openWith(t testing.TB, o kvindex.Options) *kvindex.Index {
 
 func testOptions(dir string) kvindex.Options {
 	return kvindex.Options{Dir: dir, MinFreeBytes: -1, BootID: "test", MemTableBytes: 16 << 20}
+}
+
+// openForgetful opens an index that may remember few rows, have few filters, and let
+// the overlay keep few applied versions.
+func openForgetful(t testing.TB, o kvindex.Options, rnd *rand.Rand) *kvindex.Index {
+	o.RememberRows = []int{0, 1, 10, 40, -1}[rnd.IntN(5)]
+	o.FilterBytes = []int{0, 0, 1500, -1}[rnd.IntN(4)]
+	x := openWith(t, o)
+	x.SetMaxRetired([]int{0, 5, 30, 1000}[rnd.IntN(4)])
+	return x
 }
 
 func closeIndex(t testing.TB, x *kvindex.Index) {

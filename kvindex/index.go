@@ -31,6 +31,7 @@ type Index struct {
 	failed   error // of the first commit that failed: the engine's state is not known
 	progress progress
 	tallies  tallies // of collections that were applied to last
+	rows     *rowMemory
 
 	// mu guards what readers' views are made from. It is held briefly; views
 	// themselves are immutable.
@@ -84,6 +85,7 @@ func Open(o Options) (*Index, error) {
 		nextTS: eng.last() + 1, overlay: newOverlay(),
 		pinned: make(map[uint64]int), moved: make(chan struct{}), guarded: make(map[secondaryRef]struct{}),
 	}
+	x.rows = newRowMemory(o)
 	x.gate.init()
 	x.build = newBuilder(x)
 	if x.sets, err = lru.New[schema.Instance, *secondaries](cachedSecondaries); err != nil {

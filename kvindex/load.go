@@ -70,7 +70,7 @@ func (x *Index) loadAll(ctx context.Context, through schema.Position, groups ite
 		err = werr
 	}
 	if err != nil {
-		x.tallies.clear() // some may not have been committed
+		x.unlearn()
 	}
 	return err
 }
@@ -119,7 +119,9 @@ func (l *loader) begin(ctx context.Context, inst schema.Instance) (err error) {
 	if l.t, known, err = l.x.tally(inst); err == nil && !known {
 		l.gone, err = l.x.wasDropped(inst)
 	}
-	l.was = l.t
+	if l.was = l.t; l.t.rows == 0 { // of append-only ones it stays empty
+		l.x.rows.begin(inst)
+	}
 	if err == nil {
 		l.set, err = l.secondaries(inst)
 	}

@@ -5,16 +5,23 @@ import (
 	"sync"
 )
 
-// lookahead is what the rows of the next records are before them. They are
-// looked up at once by several goroutines, beside the commit in flight: one
-// lookup costs as much as Badger's write of a row. It is good until the next
-// commit, for of the rows of one batch in flight it does not tell.
+// lookahead is what the rows of the next records are before them. Those that are
+// not remembered are looked up at once by several goroutines, beside the commit in
+// flight: one lookup costs as much as Badger's write of a row. It is good until the
+// next commit, for of the rows of one batch in flight it does not tell.
 type lookahead struct {
-	from    int      // the unit of the first record
-	keys    [][]byte // in the engine; nil: the record has none
-	states  []rowState
-	keepRow []bool // its collection has secondary indexes
+	from    int // the unit of the first record
+	rows    []aheadRow
+	ask     []*aheadRow // of those: that must be looked up
 	workers []rowReader
+}
+
+// aheadRow is a row before its record.
+type aheadRow struct {
+	key   []byte // in the engine; nil: the record has none
+	hash  rowHash
+	state rowState
+	keep  bool // its bytes, for its collection has secondary indexes
 }
 
 // Bounds of a lookahead.
@@ -32,60 +39,77 @@ type rowReader struct {
 }
 
 // clear forgets what was looked up.
-func (l *lookahead) clear() { l.keys = l.keys[:0] }
+func (l *lookahead) clear() { l.rows = l.rows[:0] }
 
-// find is the key of a unit's row, and what that is, if it was looked up.
-func (l *lookahead) find(unit int) (key []byte, s rowState, ok bool) {
+// find is the row of a unit, if it was looked up.
+func (l *lookahead) find(unit int) *aheadRow {
 	i := unit - l.from
-	if i < 0 || i >= len(l.keys) || l.keys[i] == nil {
-		return nil, s, false
+	if i < 0 || i >= len(l.rows) || l.rows[i].key == nil {
+		return nil
 	}
-	return l.keys[i], l.states[i], true
+	return &l.rows[i]
 }
 
 // lookAhead looks up the rows of the records from one of the chunk's on that the
 // batch has room for.
 func (a *applier) lookAhead(group, record int) error {
 	l := &a.ahead
+	room := a.room(group, record)
+	if cap(l.rows) < room {
+		l.rows = make([]aheadRow, 0, room) // which does not move: ask points into it
+	}
 	l.clear()
-	l.from, l.keepRow = a.unit, l.keepRow[:0]
-	room := maxBatchRecords - a.records
-	for ; group < len(a.c.Groups) && len(l.keys) < room; group, record = group+1, 0 {
+	l.from, l.ask = a.unit, l.ask[:0]
+	for ; group < len(a.c.Groups) && len(l.rows) < room; group, record = group+1, 0 {
 		g := &a.c.Groups[group]
 		set, err := a.secondaries(g.Instance)
 		if err != nil {
 			return err
 		}
-		for ; record < len(g.Records) && len(l.keys) < room; record++ {
-			var key []byte
-			if r := &g.Records[record]; len(r.Key) > 0 && len(r.Key) <= MaxKeyBytes {
-				key = appendKey(a.batch.alloc(prefixLen+len(r.Key)), spaceRow, g.Instance, r.Key)
+		for ; record < len(g.Records) && len(l.rows) < room; record++ {
+			l.rows = append(l.rows, aheadRow{keep: len(set.list) > 0})
+			rec, r := &g.Records[record], &l.rows[len(l.rows)-1]
+			if len(rec.Key) == 0 || len(rec.Key) > MaxKeyBytes {
+				continue
 			}
-			l.keys, l.keepRow = append(l.keys, key), append(l.keepRow, len(set.list) > 0)
+			r.key = appendKey(a.batch.alloc(prefixLen+len(rec.Key)), spaceRow, g.Instance, rec.Key)
+			r.hash = a.x.rows.hash(r.key)
+			if !a.remembered(g.Instance, r, r.keep) {
+				l.ask = append(l.ask, r)
+			}
 		}
 	}
-	if cap(l.states) < len(l.keys) {
-		l.states = make([]rowState, maxBatchRecords)
-	}
-	l.states = l.states[:len(l.keys)]
+	a.x.rows.looked += len(l.ask)
 	return l.run(a.x.eng)
 }
 
-// run looks the keys up.
+// room is for how many records, from one of the chunk's on, the batch has room.
+func (a *applier) room(group, record int) int {
+	left, most := -record, maxBatchRecords-a.records
+	for ; group < len(a.c.Groups) && left < most; group++ {
+		left += len(a.c.Groups[group].Records)
+	}
+	return min(left, most)
+}
+
+// run looks up what is asked.
 func (l *lookahead) run(eng engineReader) error {
-	n := max(1, min(len(l.keys)/minLookups, maxLookups, runtime.GOMAXPROCS(0)))
+	if len(l.ask) == 0 {
+		return nil
+	}
+	n := max(1, min(len(l.ask)/minLookups, maxLookups, runtime.GOMAXPROCS(0)))
 	if len(l.workers) < n {
 		l.workers = make([]rowReader, n)
 	}
 	var wg sync.WaitGroup
-	part := (len(l.keys) + n - 1) / n
+	part := (len(l.ask) + n - 1) / n
 	for i := range n {
-		first, end := min(i*part, len(l.keys)), min((i+1)*part, len(l.keys))
+		ask := l.ask[min(i*part, len(l.ask)):min((i+1)*part, len(l.ask))]
 		if i == n-1 {
-			l.workers[i].run(eng, l, first, end)
+			l.workers[i].run(eng, ask)
 			break
 		}
-		wg.Go(func() { l.workers[i].run(eng, l, first, end) })
+		wg.Go(func() { l.workers[i].run(eng, ask) })
 	}
 	wg.Wait()
 	for i := range n {
@@ -96,22 +120,18 @@ func (l *lookahead) run(eng engineReader) error {
 	return nil
 }
 
-func (w *rowReader) run(eng engineReader, l *lookahead, first, end int) {
+func (w *rowReader) run(eng engineReader, ask []*aheadRow) {
 	w.kept, w.err = nil, nil
-	for i := first; i < end && w.err == nil; i++ {
-		if l.keys[i] == nil {
-			continue
-		}
-		if w.buf, l.states[i], w.err = readState(eng, w.buf[:0], l.keys[i]); w.err != nil {
+	for _, r := range ask {
+		if w.buf, r.state, w.err = readState(eng, w.buf[:0], r.key); w.err != nil {
 			return
 		}
-		s := &l.states[i]
-		keep := s.row
-		s.row = nil
-		if keep != nil && l.keepRow[i] && len(w.kept)+len(keep) <= maxAheadBytes {
+		row := r.state.row
+		r.state.row = nil
+		if row != nil && r.keep && len(w.kept)+len(row) <= maxAheadBytes {
 			at := len(w.kept)
-			w.kept = append(w.kept, keep...)
-			s.row = w.kept[at:len(w.kept):len(w.kept)] // stays when kept moves on
+			w.kept = append(w.kept, row...)
+			r.state.row = w.kept[at:len(w.kept):len(w.kept)] // stays when kept moves on
 		}
 	}
 }

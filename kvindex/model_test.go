@@ -88,7 +88,7 @@ func newSimulation(t *testing.T, seed uint64) *simulation {
 func (s *simulation) open(dir string) *kvindex.Index {
 	o := testOptions(dir)
 	o.DirtyBytes = s.dirtyBytes
-	return openWith(s.t, o)
+	return openForgetful(s.t, o, s.rnd)
 }
 
 func (s *simulation) record(inst schema.Instance) schema.Record {

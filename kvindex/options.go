@@ -31,6 +31,15 @@ type Options struct {
 	// Catalog tells of schemas and secondary indexes. Default none: then there
 	// are no secondary indexes.
 	Catalog Catalog
+	// RememberRows is of how many rows that were applied last it is remembered that
+	// they are there and how long they are, for up to twice as many: an update of
+	// them needs no lookup. Some 20 bytes each. Default 524,288; negative: none.
+	RememberRows int
+	// FilterBytes is how much memory the filters may take that tell of a key that
+	// its collection does not have it, 2 bytes a row. Only a collection that had no
+	// row when it was first written to after Open has one. Default 32 MiB;
+	// negative: none have.
+	FilterBytes int
 	// BuildPerSecond bounds how many rows the builds of secondary indexes read in
 	// a second. Default 50,000.
 	BuildPerSecond int
@@ -52,6 +61,8 @@ const (
 	defaultMinFreeBytes     = 512 << 20
 	defaultReclaimPerSecond = 50_000
 	defaultBuildPerSecond   = 50_000
+	defaultRememberRows     = 512 << 10
+	defaultFilterBytes      = 32 << 20
 )
 
 // Validate reports what is wrong with o.
@@ -83,6 +94,12 @@ func (o Options) withDefaults() Options {
 	}
 	if o.BuildPerSecond == 0 {
 		o.BuildPerSecond = defaultBuildPerSecond
+	}
+	if o.RememberRows == 0 {
+		o.RememberRows = defaultRememberRows
+	}
+	if o.FilterBytes == 0 {
+		o.FilterBytes = defaultFilterBytes
 	}
 	if o.BootID == "" {
 		o.BootID = kernelBootID()

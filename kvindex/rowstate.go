@@ -11,21 +11,52 @@ type rowState struct {
 	row    []byte // nil when it must be read from the engine, if it is asked for
 }
 
-// rowState is the key in the engine of the next record's row, and what that is
-// before the record.
-func (a *applier) rowState(inst schema.Instance, rowKey []byte) (key []byte, s rowState, err error) {
-	key, s, found := a.ahead.find(a.unit)
+// row is the next record's row as it is before the record. It is good until the
+// next call.
+func (a *applier) row(inst schema.Instance, rowKey []byte) (*aheadRow, error) {
+	r := a.ahead.find(a.unit)
+	found := r != nil
 	if !found {
-		key = appendKey(a.batch.alloc(prefixLen+len(rowKey)), spaceRow, inst, rowKey)
+		key := appendKey(a.batch.alloc(prefixLen+len(rowKey)), spaceRow, inst, rowKey)
+		a.alone = aheadRow{key: key, hash: a.x.rows.hash(key)}
+		r = &a.alone
 	}
-	if s, ok := a.seen[string(key)]; ok {
-		return key, s, nil
+	if s, ok := a.seen[string(r.key)]; ok {
+		r.state = s
+		return r, nil
 	}
-	if s, ok := a.seenBefore[string(key)]; ok {
-		return key, s, nil
+	if s, ok := a.seenBefore[string(r.key)]; ok {
+		r.state = s
+		return r, nil
 	}
-	if !found {
-		a.buf, s, err = readState(a.x.eng, a.buf[:0], key)
+	if found {
+		return r, nil
 	}
-	return key, s, err
+	set, err := a.secondaries(inst)
+	if err != nil {
+		return nil, err
+	}
+	if a.remembered(inst, r, len(set.list) > 0) {
+		return r, nil
+	}
+	a.x.rows.looked++
+	a.buf, r.state, err = readState(a.x.eng, a.buf[:0], r.key)
+	return r, err
+}
+
+// remembered fills in what is known of a row without looking it up. The bytes of
+// one are not, which secondary indexes ask for.
+func (a *applier) remembered(inst schema.Instance, r *aheadRow, indexed bool) bool {
+	s, known := a.x.rows.get(inst, r.hash)
+	if !known || s.exists && indexed {
+		return false
+	}
+	r.state = s
+	return true
+}
+
+// see notes what a record leaves of its row.
+func (a *applier) see(inst schema.Instance, r *aheadRow, s rowState) {
+	a.seen[string(r.key)] = s
+	a.x.rows.put(inst, r.hash, r.state, s)
 }

@@ -54,9 +54,7 @@ func newTownsim(t *testing.T, seed uint64) *townsim {
 func (s *townsim) open() {
 	o := testOptions(s.dir)
 	o.Catalog, o.BuildPerSecond = catalog{}, 20_000
-	x, err := kvindex.Open(o)
-	must(s.t, err)
-	s.t.Cleanup(func() { closeIndex(s.t, x) })
+	x := openForgetful(s.t, o, s.rnd)
 	x.SetBuildBatch(7)
 	s.x = x
 }
