@@ -12,10 +12,8 @@ import (
 
 // json answers with a JSON body that is already encoded.
 func (q *request) json(status int, body []byte) error {
-	h := q.w.Header()
-	h.Set("Content-Type", typeJSON)
-	h.Set("Content-Length", strconv.Itoa(len(body)+1))
-	h.Set("Cache-Control", "no-store")
+	h, values := q.w.Header(), []string{typeJSON, strconv.Itoa(len(body) + 1), "no-store"}
+	h["Content-Type"], h["Content-Length"], h["Cache-Control"] = values[0:1:1], values[1:2:2], values[2:3:3]
 	q.w.WriteHeader(status)
 	_, _ = q.w.Write(append(body, '\n')) // a client that is gone needs no answer
 	return nil

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 	stdsync "sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,37 +24,47 @@ type metrics struct {
 	refused   *prometheus.CounterVec
 	cut       *prometheus.CounterVec
 
-	// Looking labels up costs more than counting.
-	begun stdsync.Map // route → prometheus.Gauge
-	ended stdsync.Map // answered → *series
+	routes stdsync.Map // label → *routeMetrics: looking labels up costs more than counting
+}
+
+// routeMetrics are those of one route.
+type routeMetrics struct {
+	route    string
+	inFlight prometheus.Gauge
+	ended    stdsync.Map            // answered → *series
+	last     atomic.Pointer[series] // that a request was counted by
 }
 
 // answered is what requests are counted by. A client cannot add one: it says nothing
 // that is not of a few.
 type answered struct {
-	route, method string
-	status        int
+	method string
+	status int
 }
 
 // series are those of one kind.
 type series struct {
-	inFlight            prometheus.Gauge
+	of                  answered
 	requests            prometheus.Counter
 	firstByte, duration prometheus.Observer
 	rows, bytesSent     prometheus.Counter
 }
 
-func (m *metrics) series(k answered) *series {
-	if s, ok := m.ended.Load(k); ok {
-		return s.(*series)
+func (m *metrics) series(r *routeMetrics, k answered) *series {
+	if s := r.last.Load(); s != nil && s.of == k {
+		return s // requests are mostly like the one before
 	}
-	s := &series{
-		inFlight:  m.inFlight.WithLabelValues(k.route),
-		requests:  m.requests.WithLabelValues(k.route, k.method, strconv.Itoa(k.status)),
-		firstByte: m.firstByte.WithLabelValues(k.route, k.method), duration: m.duration.WithLabelValues(k.route, k.method),
-		rows: m.rows.WithLabelValues(k.route), bytesSent: m.bytes.WithLabelValues(k.route),
+	kept, ok := r.ended.Load(k)
+	if !ok {
+		kept, _ = r.ended.LoadOrStore(k, &series{
+			of:        k,
+			requests:  m.requests.WithLabelValues(r.route, k.method, strconv.Itoa(k.status)),
+			firstByte: m.firstByte.WithLabelValues(r.route, k.method), duration: m.duration.WithLabelValues(r.route, k.method),
+			rows: m.rows.WithLabelValues(r.route), bytesSent: m.bytes.WithLabelValues(r.route),
+		})
 	}
-	m.ended.Store(k, s)
+	s := kept.(*series)
+	r.last.Store(s)
 	return s
 }
 
@@ -87,28 +98,29 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	return m, nil
 }
 
-func (m *metrics) begin(route string) {
-	g, ok := m.begun.Load(route)
+// begin counts a request in; it is to be ended on what it gives.
+func (m *metrics) begin(route string) *routeMetrics {
+	r, ok := m.routes.Load(route)
 	if !ok {
-		g = m.inFlight.WithLabelValues(route)
-		m.begun.Store(route, g)
+		r, _ = m.routes.LoadOrStore(route, &routeMetrics{route: route, inFlight: m.inFlight.WithLabelValues(route)})
 	}
-	g.(prometheus.Gauge).Inc()
+	r.(*routeMetrics).inFlight.Inc()
+	return r.(*routeMetrics)
 }
 
-func (m *metrics) end(route, method string, w *response, start, now time.Time) {
+func (m *metrics) end(r *routeMetrics, method string, w *response, start, now time.Time) {
 	if !knownMethod(method) {
 		method = "other" // a client cannot add a time series
 	}
-	s := m.series(answered{route, method, w.status})
-	s.inFlight.Dec()
+	r.inFlight.Dec()
+	s := m.series(r, answered{method, w.status})
 	s.requests.Inc()
 	if w.status != 0 {
 		s.firstByte.Observe(w.first.Sub(start).Seconds())
 	}
 	s.duration.Observe(now.Sub(start).Seconds())
 	if w.stalled {
-		m.cut.WithLabelValues(route).Inc()
+		m.cut.WithLabelValues(r.route).Inc()
 	}
 	s.rows.Add(float64(w.rows))
 	s.bytesSent.Add(float64(w.bytes))

@@ -162,10 +162,10 @@ func (s *Server) serveHTTP(rw http.ResponseWriter, r *http.Request) {
 	if route != nil {
 		label = route.pattern
 	}
-	s.metrics.begin(label)
+	counted := s.metrics.begin(label)
 	defer func() {
 		now := s.opts.Now()
-		s.metrics.end(label, r.Method, w, start, now)
+		s.metrics.end(counted, r.Method, w, start, now)
 		if s.log.Enabled(ctx, slog.LevelDebug) {
 			s.log.LogAttrs(ctx, slog.LevelDebug, "request",
 				slog.String("method", r.Method), slog.String("path", path), slog.Int("status", w.status),
