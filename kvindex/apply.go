@@ -73,14 +73,11 @@ type applier struct {
 	skip  int           // units of it that are in already
 	unit  int           // units of it looked at, skipped ones included
 
-	batch, spare *batch
-	records      int // in the batch
-	// What the rows touched by the batch, and by the one in flight, are after
-	// them; the engine does not tell yet.
-	seen, seenBefore map[string]rowState
-	ahead            lookahead
-	alone            aheadRow // of a record that was not looked up ahead
-	buf              []byte
+	batch, spare *batch // the one in hand, and the one in flight
+	records      int    // in the batch
+	ahead        *lookahead
+	alone        aheadRow // of a record that was not looked up ahead
+	buf          []byte
 
 	sets     map[schema.Instance]*secondaries // that the chunks change
 	was, now entryReader
@@ -92,9 +89,10 @@ type applier struct {
 func newApplier(x *Index) *applier {
 	a := &applier{
 		x: x, applied: x.progress.applied,
-		batch: &x.batches[0], spare: &x.batches[1], seen: make(map[string]rowState),
+		batch: &x.batches[0], spare: &x.batches[1], ahead: &x.ahead,
 	}
 	a.batch.reset()
+	a.spare.reset()
 	a.was.catalog, a.now.catalog = x.opts.Catalog, x.opts.Catalog
 	return a
 }
@@ -338,11 +336,6 @@ func (a *applier) commit(ctx context.Context, p progress) error {
 	a.batch.reset()
 	a.records = 0
 	a.ahead.clear()
-	a.seen, a.seenBefore = a.seenBefore, a.seen
-	if a.seen == nil {
-		a.seen = make(map[string]rowState)
-	}
-	clear(a.seen)
 	return nil
 }
 

@@ -68,6 +68,9 @@ type batch struct {
 	arena []byte
 	// defines are the collections whose secondary indexes the batch changes.
 	defines []schema.Instance
+	// rows are what the rows that it touches are after it, by key: for as long as
+	// the engine does not tell.
+	rows map[string]rowState
 }
 
 type batchOp struct {
@@ -108,4 +111,5 @@ func (b *batch) alloc(n int) []byte {
 func (b *batch) reset() {
 	clear(b.ops)
 	b.ops, b.bytes, b.arena, b.defines = b.ops[:0], 0, b.arena[:0], nil
+	clear(b.rows)
 }

@@ -25,7 +25,8 @@ type Index struct {
 	// Who holds it sees every commit before, for none is in flight when it is
 	// released, and owns the fields below.
 	writing  sync.Mutex
-	batches  [2]batch // Apply's, kept for their memory
+	batches  [2]batch  // Apply's, kept for their memory
+	ahead    lookahead // the same
 	nextTS   uint64
 	commits  int   // since discard was last moved
 	failed   error // of the first commit that failed: the engine's state is not known

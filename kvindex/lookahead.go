@@ -53,7 +53,7 @@ func (l *lookahead) find(unit int) *aheadRow {
 // lookAhead looks up the rows of the records from one of the chunk's on that the
 // batch has room for.
 func (a *applier) lookAhead(group, record int) error {
-	l := &a.ahead
+	l := a.ahead
 	room := a.room(group, record)
 	if cap(l.rows) < room {
 		l.rows = make([]aheadRow, 0, room) // which does not move: ask points into it

@@ -21,13 +21,11 @@ func (a *applier) row(inst schema.Instance, rowKey []byte) (*aheadRow, error) {
 		a.alone = aheadRow{key: key, hash: a.x.rows.hash(key)}
 		r = &a.alone
 	}
-	if s, ok := a.seen[string(r.key)]; ok {
-		r.state = s
-		return r, nil
-	}
-	if s, ok := a.seenBefore[string(r.key)]; ok {
-		r.state = s
-		return r, nil
+	for _, b := range [...]*batch{a.batch, a.spare} {
+		if s, ok := b.rows[string(r.key)]; ok {
+			r.state = s
+			return r, nil
+		}
 	}
 	if found {
 		return r, nil
@@ -57,6 +55,9 @@ func (a *applier) remembered(inst schema.Instance, r *aheadRow, indexed bool) bo
 
 // see notes what a record leaves of its row.
 func (a *applier) see(inst schema.Instance, r *aheadRow, s rowState) {
-	a.seen[string(r.key)] = s
+	if a.batch.rows == nil {
+		a.batch.rows = make(map[string]rowState, maxBatchRecords)
+	}
+	a.batch.rows[string(r.key)] = s
 	a.x.rows.put(inst, r.hash, r.state, s)
 }
