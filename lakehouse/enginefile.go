@@ -116,17 +116,26 @@ func (t *commitTask) checkColumns(stored *arrow.Schema, file *engineFile) error 
 	if err := opts.validate(); err != nil {
 		return err
 	}
-	p, err := newProjection(opts.Allocator, stored, opts.fields(), s.Arrow(nil, true))
-	if err != nil {
-		return err
-	}
-	empty := make([]arrow.Array, stored.NumFields())
+	places := map[int]int{}
+	empty := make([]arrow.ArrayData, stored.NumFields())
 	for i, f := range stored.Fields() {
-		empty[i] = array.MakeArrayOfNull(opts.Allocator, f.Type, 0)
+		places[fieldID(f)] = i
+		none := array.MakeArrayOfNull(opts.Allocator, f.Type, 0)
+		none.Data().Retain()
+		empty[i] = none.Data()
+		none.Release()
 	}
-	in := array.NewRecordBatch(stored, empty, 0)
-	defer in.Release()
-	out, err := p.project(in)
+	defer releaseAll(empty)
+	fields := opts.fields()
+	from := make([]int, len(fields))
+	for i, f := range fields {
+		at, ok := places[f.ID]
+		if !ok {
+			at = -1
+		}
+		from[i] = at
+	}
+	out, err := newProjection(opts.Allocator, from, s.Arrow(nil, true)).project(empty, 0)
 	if err != nil {
 		return fmt.Errorf("%w: %v", schema.ErrInvalid, err)
 	}

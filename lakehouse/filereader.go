@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
-	"strconv"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -14,7 +12,6 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/apache/arrow-go/v18/parquet"
 	"github.com/apache/arrow-go/v18/parquet/file"
-	"github.com/apache/arrow-go/v18/parquet/pqarrow"
 
 	"github.com/trinedb/trine/schema"
 )
@@ -132,49 +129,46 @@ func (r *fileReader) readRun(ctx context.Context, run, leaves []int, start int64
 	if len(leaves) == 0 {
 		return r.countRun(ctx, run, start, size, fn)
 	}
-	reader, err := pqarrow.NewFileReader(r.parquet, pqarrow.ArrowReadProperties{BatchSize: size}, r.opts.Allocator)
-	if err != nil {
-		return fmt.Errorf("%w: %w", schema.ErrCorrupt, err)
-	}
-	batches, err := reader.GetRecordReader(ctx, leaves, run)
+	columns, err := r.openColumns(ctx, run, leaves)
 	if err != nil {
 		return readError(ctx, err)
 	}
-	defer batches.Release()
-	p, err := newProjection(r.opts.Allocator, batches.Schema(), r.fields, r.target)
-	if err != nil {
-		return err
-	}
-	for {
+	defer columns.release()
+	p := newProjection(r.opts.Allocator, columns.place, r.target)
+	for left := r.rowsOf(run); left > 0; {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		in, err := batches.Read()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
+		n := min(left, size)
+		in, err := columns.next(int(n))
 		if err != nil {
 			return readError(ctx, err)
 		}
-		n := in.NumRows()
-		out, err := p.project(in)
+		out, err := p.project(in, int(n))
+		releaseAll(in)
 		if err != nil {
 			return err
 		}
 		if err := r.emit(ctx, out, start, fn); err != nil {
 			return err
 		}
-		start += n
+		start, left = start+n, left-n
 	}
+	return nil
+}
+
+// rowsOf is how many rows some row groups have.
+func (r *fileReader) rowsOf(run []int) (rows int64) {
+	for _, g := range run {
+		rows += r.parquet.MetaData().RowGroup(g).NumRows()
+	}
+	return rows
 }
 
 // countRun serves a projection of which the file has no column: its rows are
 // known from the footer.
 func (r *fileReader) countRun(ctx context.Context, run []int, start, size int64, fn decoded) error {
-	var rows int64
-	for _, g := range run {
-		rows += r.parquet.MetaData().RowGroup(g).NumRows()
-	}
+	rows := r.rowsOf(run)
 	for rows > 0 {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -267,17 +261,4 @@ func readError(ctx context.Context, err error) error {
 		return err
 	}
 	return fmt.Errorf("%w: %w", schema.ErrCorrupt, err)
-}
-
-// fieldID is the id that an Arrow field read from Parquet bears, or 0.
-func fieldID(f arrow.Field) int {
-	text, ok := f.Metadata.GetValue(schema.FieldIDKey)
-	if !ok {
-		return 0
-	}
-	id, err := strconv.Atoi(text)
-	if err != nil {
-		return 0
-	}
-	return id
 }

@@ -3,6 +3,7 @@ package lakehouse
 import (
 	"encoding/binary"
 	"fmt"
+	"strconv"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -11,33 +12,21 @@ import (
 	"github.com/trinedb/trine/schema"
 )
 
-// projection turns batches as a data file has them into batches of the
+// projection turns columns as a data file has them into batches of the
 // reader's schema: fields matched by id at every depth, absent ones null,
 // widened ones cast. Buffers are shared where nothing was widened.
 type projection struct {
 	mem    memory.Allocator
 	target *arrow.Schema
-	from   []int // by target column: the file's column, or -1
+	from   []int // by target column: which of the columns read, or -1
 }
 
-func newProjection(mem memory.Allocator, file *arrow.Schema, fields []schema.Field, target *arrow.Schema) (*projection, error) {
-	p := &projection{mem: mem, target: target, from: make([]int, len(fields))}
-	byID := map[int]int{}
-	for i, f := range file.Fields() {
-		byID[fieldID(f)] = i
-	}
-	for i, f := range fields {
-		at, ok := byID[f.ID]
-		if !ok {
-			at = -1
-		}
-		p.from[i] = at
-	}
-	return p, nil
+func newProjection(mem memory.Allocator, from []int, target *arrow.Schema) *projection {
+	return &projection{mem: mem, target: target, from: from}
 }
 
-// project makes a batch that the caller releases.
-func (p *projection) project(in arrow.RecordBatch) (arrow.RecordBatch, error) {
+// project makes a batch of n rows that the caller releases.
+func (p *projection) project(in []arrow.ArrayData, n int) (arrow.RecordBatch, error) {
 	columns := make([]arrow.Array, len(p.from))
 	defer func() {
 		for _, c := range columns {
@@ -49,17 +38,30 @@ func (p *projection) project(in arrow.RecordBatch) (arrow.RecordBatch, error) {
 	for i, at := range p.from {
 		to := p.target.Field(i)
 		if at < 0 {
-			columns[i] = array.MakeArrayOfNull(p.mem, to.Type, int(in.NumRows()))
+			columns[i] = array.MakeArrayOfNull(p.mem, to.Type, n)
 			continue
 		}
-		data, err := p.convert(in.Column(at).Data(), to.Type)
+		data, err := p.convert(in[at], to.Type)
 		if err != nil {
 			return nil, fmt.Errorf("column %s: %w", to.Name, err)
 		}
 		columns[i] = array.MakeFromData(data)
 		data.Release()
 	}
-	return array.NewRecordBatch(p.target, columns, in.NumRows()), nil
+	return array.NewRecordBatch(p.target, columns, int64(n)), nil
+}
+
+// fieldID is the id that an Arrow field read from Parquet bears, or 0.
+func fieldID(f arrow.Field) int {
+	text, ok := f.Metadata.GetValue(schema.FieldIDKey)
+	if !ok {
+		return 0
+	}
+	id, err := strconv.Atoi(text)
+	if err != nil {
+		return 0
+	}
+	return id
 }
 
 // convert makes the data of an array that of another type. The caller releases
@@ -196,7 +198,9 @@ func (p *projection) widenFloats(in arrow.ArrayData, to arrow.DataType) (arrow.A
 
 func releaseAll(data []arrow.ArrayData) {
 	for _, d := range data {
-		d.Release()
+		if d != nil {
+			d.Release()
+		}
 	}
 }
 
