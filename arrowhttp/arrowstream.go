@@ -55,7 +55,7 @@ func newArrowStream(w *response, s *arrow.Schema, code coding) (*arrowStream, er
 	if code.ipc != "" {
 		contentType += "; codecs=" + code.ipc
 	}
-	out, err := newStream(w, contentType, code.http)
+	out, err := newStreamSize(w, contentType, code.http, arrowBufferBytes)
 	if err != nil {
 		return nil, err
 	}

@@ -23,8 +23,19 @@ type stream struct {
 	buf *bufio.Writer
 }
 
+// Of a stream's buffer. What Arrow writes is large, and goes around it: all that is
+// copied is what does not fill it.
+const (
+	textBufferBytes  = 64 << 10
+	arrowBufferBytes = 4 << 10
+)
+
 // newStream sets the header of an answer that streams.
 func newStream(w *response, contentType, encoding string) (*stream, error) {
+	return newStreamSize(w, contentType, encoding, textBufferBytes)
+}
+
+func newStreamSize(w *response, contentType, encoding string, bufferBytes int) (*stream, error) {
 	s := &stream{w: w}
 	h := w.Header()
 	h.Set("Content-Type", contentType)
@@ -48,7 +59,7 @@ func newStream(w *response, contentType, encoding string) (*stream, error) {
 		h.Set("Content-Encoding", encoding)
 		below = s.comp
 	}
-	s.buf = bufio.NewWriterSize(below, 64<<10)
+	s.buf = bufio.NewWriterSize(below, bufferBytes)
 	return s, nil
 }
 

@@ -125,8 +125,8 @@ func (o ScanOptions) values() url.Values {
 // Schema is the schema of the batches.
 func (s *Scan) Schema() *arrow.Schema { return s.part.reader.Schema() }
 
-// Next is the next batch, valid until the one after; io.EOF after the last
-// batch of a whole stream.
+// Next is the next batch; io.EOF after the last batch of a whole stream. It is valid
+// until the one after, which may come to lie where it lay: Retain it to keep it.
 func (s *Scan) Next() (arrow.RecordBatch, error) {
 	if s.done {
 		return nil, io.EOF

@@ -28,7 +28,7 @@ func (c *Client) openPart(ctx context.Context, ref Ref, o ScanOptions, token str
 	if err != nil {
 		return nil, err
 	}
-	reader, err := ipc.NewReader(resp.Body)
+	reader, err := ipc.NewReader(resp.Body, ipc.WithAllocator(&bodies{}))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("scan %s: %w: %w", ref, ErrIncomplete, err), resp.Body.Close())
 	}
