@@ -12,6 +12,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/apache/arrow-go/v18/parquet"
 	"github.com/apache/arrow-go/v18/parquet/file"
+	"github.com/apache/arrow-go/v18/parquet/metadata"
 
 	"github.com/trinedb/trine/schema"
 )
@@ -26,9 +27,11 @@ type fileReader struct {
 	hidden []uint32 // rows to leave out, ascending, distinct
 	places bool     // fn wants the rows' places
 
-	parquet *file.Reader
-	columns []int // of the file, by field: place among its top-level fields, or -1
-	rows    []uint32
+	section   seeker
+	parquet   *file.Reader
+	pageIndex *metadata.PageIndexReader
+	columns   []int // of the file, by field: place among its top-level fields, or -1
+	rows      []uint32
 }
 
 func (r *fileReader) run(ctx context.Context, fn decoded) (err error) {
@@ -39,6 +42,7 @@ func (r *fileReader) run(ctx context.Context, fn decoded) (err error) {
 	defer object.Close()
 	defer damage(&err)
 	props := parquet.NewReaderProperties(r.opts.Allocator)
+	r.section = section
 	if r.parquet, err = file.NewParquetReader(section, file.WithReadProps(props)); err != nil {
 		return fmt.Errorf("%w: %w", schema.ErrCorrupt, err)
 	}
@@ -46,19 +50,23 @@ func (r *fileReader) run(ctx context.Context, fn decoded) (err error) {
 	if n := r.parquet.NumRows(); n != r.file.rows() {
 		return fmt.Errorf("%d rows, its manifest says %d: %w", n, r.file.rows(), schema.ErrCorrupt)
 	}
+	r.pageIndex = r.parquet.GetPageIndexReader()
 	leaves := r.match()
 	start := int64(0)
 	for g := 0; g < r.parquet.NumRowGroups(); {
 		// A run is row groups in a row that may hold matches: their batches
 		// map to places in the file by counting.
-		var run []int
+		var run rowRun
 		runStart := start
 		for ; g < r.parquet.NumRowGroups() && r.wanted(g, start); g++ {
-			run = append(run, g)
-			start += r.parquet.MetaData().RowGroup(g).NumRows()
+			n := r.parquet.MetaData().RowGroup(g).NumRows()
+			if err := r.addGroup(&run, g, start-runStart); err != nil {
+				return readError(ctx, err)
+			}
+			start += n
 		}
-		if len(run) > 0 {
-			if err := r.readRun(ctx, run, leaves, runStart, fn); err != nil {
+		if len(run.groups) > 0 {
+			if err := r.readRun(ctx, &run, leaves, runStart, fn); err != nil {
 				return err
 			}
 			continue
@@ -67,6 +75,37 @@ func (r *fileReader) run(ctx context.Context, fn decoded) (err error) {
 		g++
 	}
 	return nil
+}
+
+// rowRun is row groups in a row, and which of their rows are read.
+type rowRun struct {
+	groups []int
+	rows   int64     // of the groups
+	spans  []rowSpan // ascending, counted from the first group's beginning
+}
+
+// addGroup adds a row group whose rows begin with the run's row at.
+func (r *fileReader) addGroup(run *rowRun, g int, at int64) error {
+	spans, err := r.spans(g)
+	if err != nil {
+		return err
+	}
+	run.groups = append(run.groups, g)
+	run.rows = at + r.parquet.MetaData().RowGroup(g).NumRows()
+	for _, s := range spans {
+		s.from, s.to = s.from+at, s.to+at
+		if last := len(run.spans) - 1; last >= 0 && s.from-run.spans[last].to < minRowGap {
+			run.spans[last].to = s.to
+		} else {
+			run.spans = append(run.spans, s)
+		}
+	}
+	return nil
+}
+
+// whole reports whether all rows are read.
+func (run *rowRun) whole() bool {
+	return len(run.spans) == 1 && run.spans[0] == rowSpan{0, run.rows}
 }
 
 // wanted reports whether a row group may hold rows to read.
@@ -110,36 +149,56 @@ func (r *fileReader) match() (leaves []int) {
 }
 
 // batchRows is how many rows of the run make a batch.
-func (r *fileReader) batchRows(run []int) int64 {
-	var rows, size int64
-	for _, g := range run {
-		meta := r.parquet.MetaData().RowGroup(g)
-		rows += meta.NumRows()
-		size += meta.TotalByteSize()
+func (r *fileReader) batchRows(run *rowRun) int64 {
+	var size int64
+	for _, g := range run.groups {
+		size += r.parquet.MetaData().RowGroup(g).TotalByteSize()
 	}
 	perBatch := int64(r.opts.BatchRows)
 	if size > 0 {
-		perBatch = min(perBatch, max(1, batchBytes*rows/size))
+		perBatch = min(perBatch, max(1, batchBytes*run.rows/size))
 	}
 	return perBatch
 }
 
-func (r *fileReader) readRun(ctx context.Context, run, leaves []int, start int64, fn decoded) error {
+func (r *fileReader) readRun(ctx context.Context, run *rowRun, leaves []int, start int64, fn decoded) error {
 	size := r.batchRows(run)
 	if len(leaves) == 0 {
-		return r.countRun(ctx, run, start, size, fn)
+		for _, s := range run.spans {
+			if err := r.countSpan(ctx, s, size, start, fn); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	columns, err := r.openColumns(ctx, run, leaves)
 	if err != nil {
 		return readError(ctx, err)
 	}
 	defer columns.release()
+	at := int64(0)
+	for _, s := range run.spans {
+		if s.from != at {
+			if err := columns.seek(s.from); err != nil {
+				return readError(ctx, err)
+			}
+		}
+		at = s.to
+		if err := r.readSpan(ctx, columns, s, size, start, fn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readSpan reads rows of a run that begins with the file's row start.
+func (r *fileReader) readSpan(ctx context.Context, columns *columnReaders, s rowSpan, size, start int64, fn decoded) error {
 	p := newProjection(r.opts.Allocator, columns.place, r.target)
-	for left := r.rowsOf(run); left > 0; {
+	for at := s.from; at < s.to; {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		n := min(left, size)
+		n := min(s.to-at, size)
 		in, err := columns.next(int(n))
 		if err != nil {
 			return readError(ctx, err)
@@ -149,31 +208,22 @@ func (r *fileReader) readRun(ctx context.Context, run, leaves []int, start int64
 		if err != nil {
 			return err
 		}
-		if err := r.emit(ctx, out, start, fn); err != nil {
+		if err := r.emit(ctx, out, start+at, fn); err != nil {
 			return err
 		}
-		start, left = start+n, left-n
+		at += n
 	}
 	return nil
 }
 
-// rowsOf is how many rows some row groups have.
-func (r *fileReader) rowsOf(run []int) (rows int64) {
-	for _, g := range run {
-		rows += r.parquet.MetaData().RowGroup(g).NumRows()
-	}
-	return rows
-}
-
-// countRun serves a projection of which the file has no column: its rows are
+// countSpan serves a projection of which the file has no column: its rows are
 // known from the footer.
-func (r *fileReader) countRun(ctx context.Context, run []int, start, size int64, fn decoded) error {
-	rows := r.rowsOf(run)
-	for rows > 0 {
+func (r *fileReader) countSpan(ctx context.Context, s rowSpan, size, start int64, fn decoded) error {
+	for at := s.from; at < s.to; {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		n := min(rows, size)
+		n := min(s.to-at, size)
 		columns := make([]arrow.Array, len(r.fields))
 		for i := range columns {
 			columns[i] = array.MakeArrayOfNull(r.opts.Allocator, r.target.Field(i).Type, int(n))
@@ -182,10 +232,10 @@ func (r *fileReader) countRun(ctx context.Context, run []int, start, size int64,
 		for _, c := range columns {
 			c.Release()
 		}
-		if err := r.emit(ctx, batch, start, fn); err != nil {
+		if err := r.emit(ctx, batch, start+at, fn); err != nil {
 			return err
 		}
-		start, rows = start+n, rows-n
+		at += n
 	}
 	return nil
 }

@@ -25,7 +25,7 @@ type textReader struct {
 	parquet  *file.Reader
 	leaf     int
 	groups   []int
-	opened    int // of groups, to be opened
+	opened   int // of groups, to be opened
 	chunk    *file.ByteArrayColumnChunkReader
 	optional bool
 	values   []parquet.ByteArray // of one step; they alias the page
@@ -133,8 +133,10 @@ func (r *textReader) seek(row int64) error {
 			row -= n
 			continue
 		}
-		if err := r.open(i); err != nil {
-			return err
+		if r.chunk == nil || r.opened != i+1 {
+			if err := r.open(i); err != nil {
+				return err
+			}
 		}
 		return r.chunk.SeekToRow(row)
 	}
