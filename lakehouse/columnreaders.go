@@ -10,8 +10,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/parquet"
-	"github.com/apache/arrow-go/v18/parquet/file"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
 
 	"github.com/trinedb/trine/schema"
@@ -29,11 +27,7 @@ type columnReaders struct {
 // openColumns reads the fields' columns of some row groups. Leaves are those of them
 // all.
 func (r *fileReader) openColumns(ctx context.Context, run *rowRun, leaves []int) (*columnReaders, error) {
-	source, err := r.source(run)
-	if err != nil {
-		return nil, err
-	}
-	f, err := pqarrow.NewFileReader(source, pqarrow.ArrowReadProperties{}, r.opts.Allocator)
+	f, err := pqarrow.NewFileReader(r.parquet, pqarrow.ArrowReadProperties{}, r.opts.Allocator)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", schema.ErrCorrupt, err)
 	}
@@ -56,24 +50,6 @@ func (r *fileReader) openColumns(ctx context.Context, run *rowRun, leaves []int)
 		read, c.columns = append(read, column), append(c.columns, reader)
 	}
 	return c, nil
-}
-
-// skipBufferBytes is what is read of a column at a time where not all of it is.
-const skipBufferBytes = 64 << 10
-
-// source is the file as a run is to be read: its columns whole, as they are in one
-// piece, or, where pages are left out, a little at a time.
-func (r *fileReader) source(run *rowRun) (*file.Reader, error) {
-	if run.whole() {
-		return r.parquet, nil
-	}
-	props := parquet.NewReaderProperties(r.opts.Allocator)
-	props.BufferedStreamEnabled, props.BufferSize = true, skipBufferBytes
-	f, err := file.NewParquetReader(r.section, file.WithReadProps(props), file.WithMetadata(r.parquet.MetaData()))
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", schema.ErrCorrupt, err)
-	}
-	return f, nil // it holds nothing: r closes the section
 }
 
 // next reads the next n rows, which the caller releases. That fewer are left is

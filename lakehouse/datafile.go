@@ -18,7 +18,7 @@ import (
 // values for the rest of the row group.
 const (
 	dictionaryBytes = 512 << 10
-	pageBytes       = 256 << 10
+	pageBytes       = 128 << 10 // a scan holds one of each column, and leaves out those that cannot match
 )
 
 var codec = &zstd.Codec{Level: zstd.SpeedFastest}

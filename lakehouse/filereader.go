@@ -26,8 +26,8 @@ type fileReader struct {
 	target *arrow.Schema
 	hidden []uint32 // rows to leave out, ascending, distinct
 	places bool     // fn wants the rows' places
+	size   *batchSize
 
-	section   seeker
 	parquet   *file.Reader
 	pageIndex *metadata.PageIndexReader
 	columns   []int // of the file, by field: place among its top-level fields, or -1
@@ -42,7 +42,7 @@ func (r *fileReader) run(ctx context.Context, fn decoded) (err error) {
 	defer object.Close()
 	defer damage(&err)
 	props := parquet.NewReaderProperties(r.opts.Allocator)
-	r.section = section
+	props.BufferedStreamEnabled, props.BufferSize = true, r.lake.opts.ReadBytes
 	if r.parquet, err = file.NewParquetReader(section, file.WithReadProps(props)); err != nil {
 		return fmt.Errorf("%w: %w", schema.ErrCorrupt, err)
 	}
@@ -103,11 +103,6 @@ func (r *fileReader) addGroup(run *rowRun, g int, at int64) error {
 	return nil
 }
 
-// whole reports whether all rows are read.
-func (run *rowRun) whole() bool {
-	return len(run.spans) == 1 && run.spans[0] == rowSpan{0, run.rows}
-}
-
 // wanted reports whether a row group may hold rows to read.
 func (r *fileReader) wanted(g int, start int64) bool {
 	n := r.parquet.MetaData().RowGroup(g).NumRows()
@@ -148,24 +143,10 @@ func (r *fileReader) match() (leaves []int) {
 	return leaves
 }
 
-// batchRows is how many rows of the run make a batch.
-func (r *fileReader) batchRows(run *rowRun) int64 {
-	var size int64
-	for _, g := range run.groups {
-		size += r.parquet.MetaData().RowGroup(g).TotalByteSize()
-	}
-	perBatch := int64(r.opts.BatchRows)
-	if size > 0 {
-		perBatch = min(perBatch, max(1, batchBytes*run.rows/size))
-	}
-	return perBatch
-}
-
 func (r *fileReader) readRun(ctx context.Context, run *rowRun, leaves []int, start int64, fn decoded) error {
-	size := r.batchRows(run)
 	if len(leaves) == 0 {
 		for _, s := range run.spans {
-			if err := r.countSpan(ctx, s, size, start, fn); err != nil {
+			if err := r.countSpan(ctx, s, start, fn); err != nil {
 				return err
 			}
 		}
@@ -184,7 +165,7 @@ func (r *fileReader) readRun(ctx context.Context, run *rowRun, leaves []int, sta
 			}
 		}
 		at = s.to
-		if err := r.readSpan(ctx, columns, s, size, start, fn); err != nil {
+		if err := r.readSpan(ctx, columns, s, start, fn); err != nil {
 			return err
 		}
 	}
@@ -192,13 +173,13 @@ func (r *fileReader) readRun(ctx context.Context, run *rowRun, leaves []int, sta
 }
 
 // readSpan reads rows of a run that begins with the file's row start.
-func (r *fileReader) readSpan(ctx context.Context, columns *columnReaders, s rowSpan, size, start int64, fn decoded) error {
+func (r *fileReader) readSpan(ctx context.Context, columns *columnReaders, s rowSpan, start int64, fn decoded) error {
 	p := newProjection(r.opts.Allocator, columns.place, r.target)
 	for at := s.from; at < s.to; {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		n := min(s.to-at, size)
+		n := min(s.to-at, r.size.rows)
 		in, err := columns.next(int(n))
 		if err != nil {
 			return readError(ctx, err)
@@ -208,6 +189,7 @@ func (r *fileReader) readSpan(ctx context.Context, columns *columnReaders, s row
 		if err != nil {
 			return err
 		}
+		r.size.took(out)
 		if err := r.emit(ctx, out, start+at, fn); err != nil {
 			return err
 		}
@@ -218,12 +200,12 @@ func (r *fileReader) readSpan(ctx context.Context, columns *columnReaders, s row
 
 // countSpan serves a projection of which the file has no column: its rows are
 // known from the footer.
-func (r *fileReader) countSpan(ctx context.Context, s rowSpan, size, start int64, fn decoded) error {
+func (r *fileReader) countSpan(ctx context.Context, s rowSpan, start int64, fn decoded) error {
 	for at := s.from; at < s.to; {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		n := min(s.to-at, size)
+		n := min(s.to-at, int64(r.opts.BatchRows))
 		columns := make([]arrow.Array, len(r.fields))
 		for i := range columns {
 			columns[i] = array.MakeArrayOfNull(r.opts.Allocator, r.target.Field(i).Type, int(n))

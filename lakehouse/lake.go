@@ -24,6 +24,9 @@ const (
 	DefaultOrphanGrace     = 72 * time.Hour // as Iceberg's own remove_orphan_files
 	DefaultCacheBytes      = 64 << 20
 	DefaultArrangeBytes    = 64 << 20 // about half of what a flush holds anyway
+
+	nearReadBytes = 32 << 10
+	farReadBytes  = 4 << 20
 )
 
 // Options configure a Lake. The zero value of a member is its default.
@@ -40,6 +43,7 @@ type Options struct {
 	FileGrace       time.Duration    // files stay so long after the last version that names them; default DefaultFileGrace
 	OrphanGrace     time.Duration    // files that no version names stay so long; a commit must take less than half; default DefaultOrphanGrace
 	CacheBytes      int64            // bound of the newest versions in memory; default DefaultCacheBytes
+	ReadBytes       int64            // of a column that is read at a time; default 32 KiB of file: and 4 MiB of other URIs, whose requests cost more
 	ArrangeBytes    int64            // bound of the rows that wait to be sorted by partition; default DefaultArrangeBytes
 }
 
@@ -51,6 +55,9 @@ func (o *Options) validate() error {
 		return fmt.Errorf("open lake: base URI %q has no scheme, as in file:///data/lake: %w", o.BaseURI, schema.ErrInvalid)
 	}
 	o.BaseURI = strings.TrimRight(o.BaseURI, "/")
+	if strings.HasPrefix(o.BaseURI, "file:") {
+		o.ReadBytes = orDefault(o.ReadBytes, nearReadBytes)
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -66,6 +73,7 @@ func (o *Options) validate() error {
 	o.OrphanGrace = orDefault(o.OrphanGrace, DefaultOrphanGrace)
 	o.CacheBytes = orDefault(o.CacheBytes, DefaultCacheBytes)
 	o.ArrangeBytes = orDefault(o.ArrangeBytes, DefaultArrangeBytes)
+	o.ReadBytes = orDefault(o.ReadBytes, farReadBytes)
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/trinedb/trine/internal/query"
+	"github.com/trinedb/trine/internal/seedtest"
 	"github.com/trinedb/trine/lakehouse"
 	"github.com/trinedb/trine/schema"
 )
@@ -57,7 +58,7 @@ func pagedRows(r *rand.Rand, s *schema.Schema, n int) [][]schema.Value {
 // Pages that cannot hold a match are jumped over, none that can, and what is read
 // are the rows that are there.
 func TestPagesAreLeftOut(t *testing.T) {
-	r := seeded(t)
+	r := seedtest.Rand(t)
 	f := newDirFixture(t, func(o *lakehouse.Options) { o.RowGroupRows = 12_000 })
 	tbl := newTable(f, collection(paged()))
 	tbl.commit(pagedRows(r, tbl.c.Schema, 30_000), nil)
@@ -134,7 +135,7 @@ func uuidText(i int) string {
 // Texts come as they were written, whichever way a column of them is encoded and
 // wherever its nulls are.
 func TestTexts(t *testing.T) {
-	r := seeded(t)
+	r := seedtest.Rand(t)
 	f := newFixture(t, func(o *lakehouse.Options) { o.RowGroupRows = 5000 })
 	s := &schema.Schema{ID: 1, LastFieldID: 5, Key: []int{0}, Fields: []schema.Field{
 		{ID: 1, Name: "key", Type: kind(schema.KindString), Required: true}, // plain

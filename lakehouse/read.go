@@ -18,20 +18,21 @@ import (
 // MaxBatchRows is the most rows of a batch that Read yields.
 const MaxBatchRows = 65536
 
-// batchBytes is about how much a batch may take: files of large rows are read
-// in batches of fewer.
-const batchBytes = 16 << 20
+// DefaultBatchBytes is about how much a batch takes at most: files of large rows are
+// read in batches of fewer.
+const DefaultBatchBytes = 16 << 20
 
 // ReadOptions say what of a snapshot is read, and as what.
 type ReadOptions struct {
-	Schema    *schema.Schema      // the reader's schema: columns are found by field id
-	Columns   []int               // indexes into Schema.Fields, in the order wanted; nil means all
-	System    bool                // also _seq and _time, last
-	Where     *query.Predicate    // parsed with Schema; skips files and row groups that cannot match; rows are not tested
-	Hide      map[uint32][]uint32 // data file → rows to leave out beside the deleted ones, ascending
-	BatchRows int                 // most rows of a batch; default and bound MaxBatchRows
-	Allocator memory.Allocator    // of the batches; default memory.DefaultAllocator
-	From      *uint32             // data file to begin with, in the order of reading; nil: the first
+	Schema     *schema.Schema      // the reader's schema: columns are found by field id
+	Columns    []int               // indexes into Schema.Fields, in the order wanted; nil means all
+	System     bool                // also _seq and _time, last
+	Where      *query.Predicate    // parsed with Schema; skips files and row groups that cannot match; rows are not tested
+	Hide       map[uint32][]uint32 // data file → rows to leave out beside the deleted ones, ascending
+	BatchRows  int                 // most rows of a batch; default and bound MaxBatchRows
+	BatchBytes int64               // about the most bytes of a batch; default DefaultBatchBytes
+	Allocator  memory.Allocator    // of the batches; default memory.DefaultAllocator
+	From       *uint32             // data file to begin with, in the order of reading; nil: the first
 
 	lineage bool // also lineageFields, after all others: null where they are to be inherited
 }
@@ -48,6 +49,7 @@ func (o *ReadOptions) validate() error {
 	if o.BatchRows <= 0 || o.BatchRows > MaxBatchRows {
 		o.BatchRows = MaxBatchRows
 	}
+	o.BatchBytes = orDefault(o.BatchBytes, DefaultBatchBytes)
 	if o.Allocator == nil {
 		o.Allocator = memory.DefaultAllocator
 	}
@@ -186,7 +188,7 @@ type decoded func(f *tableFile, rows []uint32, batch arrow.RecordBatch) error
 
 // decode calls fn with each batch of live rows of some data files.
 func (l *Lake) decode(ctx context.Context, files []*tableFile, opts *ReadOptions, places bool, fn decoded) error {
-	target, fields := opts.target(), opts.fields()
+	target, fields, size := opts.target(), opts.fields(), newBatchSize(opts)
 	wanted := func(f *tableFile) bool { return f.rows() > 0 && mayMatchFile(opts, f) }
 	for i, f := range files {
 		if !wanted(f) {
@@ -206,7 +208,7 @@ func (l *Lake) decode(ctx context.Context, files []*tableFile, opts *ReadOptions
 		if int64(len(hidden)) >= f.rows() {
 			continue
 		}
-		r := &fileReader{lake: l, file: f, opts: opts, fields: fields, target: target, hidden: hidden, places: places}
+		r := &fileReader{lake: l, file: f, opts: opts, fields: fields, target: target, hidden: hidden, places: places, size: size}
 		if err := r.run(ctx, fn); err != nil {
 			return fmt.Errorf("read %s: %w", f.data.file.FilePath(), err)
 		}

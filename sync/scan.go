@@ -13,11 +13,11 @@ import (
 	"github.com/trinedb/trine/schema"
 )
 
-// scanBatchRows is the most rows of a batch: at about 2 MiB, what Arrow
-// readers take fastest. scanBatchBytes closes one of long rows before that.
+// scanBatchRows is the most rows of a batch. scanBatchBytes closes one of long rows
+// before that: a scan holds two, and as much again for decoding.
 const (
 	scanBatchRows  = 65_536
-	scanBatchBytes = 4 << 20
+	scanBatchBytes = 1 << 20
 )
 
 // Scan is a collection as of one position, as a stream of Arrow batches.
@@ -150,7 +150,7 @@ func fieldNames(s *schema.Schema) string {
 func (p *scanPlan) lake(ctx context.Context, pin *scanPin, at *scanCursor, yield func(arrow.RecordBatch, error) bool) bool {
 	batches := pin.snap.ReadFiles(ctx, lakehouse.ReadOptions{
 		Schema: p.schema, Columns: p.read, System: p.system,
-		Where: p.where, Hide: pin.hide, BatchRows: scanBatchRows, From: at.firstFile(),
+		Where: p.where, Hide: pin.hide, BatchRows: scanBatchRows, BatchBytes: scanBatchBytes, From: at.firstFile(),
 	})
 	yield = at.through(yield)
 	for b, err := range batches {
