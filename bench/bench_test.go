@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -177,7 +178,13 @@ func TestGet(t *testing.T) {
 func TestScan(t *testing.T) {
 	o := bench.ScanOptions{Options: short(t), Records: 5000}
 	r, err := bench.Scan(t.Context(), o)
-	whole(t, o.Options, r, err, "all columns", "two columns", "1% filter")
+	whole(t, o.Options, r, err, "all columns", "two columns", "two columns of all", "1% by key", "1% filter", "as Arrow", "first batch")
+	if runtime.GOOS == "linux" {
+		whole(t, o.Options, r, err, "memory of 50 slow scans")
+	}
+	if r.Counts.Of("rows_1%_by_key") != 50 {
+		t.Errorf("%v", r.Counts)
+	}
 	if n := r.Counts.Of("rows_1%_filter"); n < 10 || n > 200 {
 		t.Errorf("%g rows of one bucket in 100", n)
 	}

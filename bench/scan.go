@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -90,33 +89,55 @@ func (b *scanBench) prepare(ctx context.Context) (err error) {
 	return b.rig.serve()
 }
 
-const pqarrowName = "pqarrow, same files, in process"
-
-// scanCase is one way to read the table.
+// scanCase is one figure: two ways to read the table, in turns.
 type scanCase struct {
-	name    string
-	options client.ScanOptions
-	leaves  []int // Parquet columns that the floor reads
-	filter  bool
-	rows    int64
-	floor   string
+	name      string
+	ours      scanning
+	floor     scanning
+	floorName string
+	rows      int64 // that come of ours
+	read      int64 // of the table, where not all of it is
+	floorRows int64 // and of the floor, where that is another number
 }
 
-func (b *scanBench) cases() []scanCase {
+// scanning reads and tells how many rows came.
+type scanning func(context.Context) (int64, error)
+
+// Floors of scans.
+const (
+	pqarrowName = "pqarrow, same files, in process"
+	allName     = "all columns, over HTTP"
+)
+
+// textRows is how many rows are read as text, which takes long.
+const textRows = 100_000
+
+func (b *scanBench) cases(api *client.Client) []scanCase {
 	fields, all := b.coll.Schema.Fields, []int(nil)
 	for i := range fields {
 		all = append(all, i)
 	}
+	records, some := int64(b.o.Records), int64(min(b.o.Records, textRows))
+	hundredth := max(1, records/100)
+	first := records / 3
+	served := func(o client.ScanOptions) scanning {
+		return func(ctx context.Context) (int64, error) { return b.httpScan(ctx, api, o) }
+	}
+	bare := func(leaves []int, filter bool) scanning {
+		return func(ctx context.Context) (int64, error) { return b.bareScan(ctx, leaves, filter) }
+	}
+	two := client.ScanOptions{Columns: []string{fields[0].Name, fields[delayColumn].Name}}
+	key := client.ScanOptions{Where: fmt.Sprintf("%s >= %d and %s < %d", fields[0].Name, first, fields[0].Name, first+hundredth)}
+	bucket := client.ScanOptions{Where: fmt.Sprintf("%s = %d", fields[bucketColumn].Name, wantedBucket)}
 	return []scanCase{
-		{name: "all columns", leaves: all, rows: int64(b.o.Records), floor: pqarrowName},
-		{
-			name: "two columns", leaves: []int{0, delayColumn}, rows: int64(b.o.Records), floor: pqarrowName,
-			options: client.ScanOptions{Columns: []string{fields[0].Name, fields[delayColumn].Name}},
-		},
-		{
-			name: "1% filter", leaves: all, filter: true, rows: b.wanted, floor: pqarrowName + ", matches counted",
-			options: client.ScanOptions{Where: fmt.Sprintf("%s = %d", fields[bucketColumn].Name, wantedBucket)},
-		},
+		{name: "all columns", ours: served(client.ScanOptions{}), floor: bare(all, false), floorName: pqarrowName, rows: records},
+		{name: "two columns", ours: served(two), floor: bare([]int{0, delayColumn}, false), floorName: pqarrowName, rows: records},
+		{name: "two columns of all", ours: served(two), floor: served(client.ScanOptions{}), floorName: allName, rows: records},
+		{name: "1% by key", ours: served(key), floor: served(client.ScanOptions{}), floorName: allName, rows: hundredth, floorRows: records},
+		{name: "1% filter", ours: served(bucket), floor: bare(all, true), floorName: pqarrowName + ", matches counted", rows: b.wanted},
+		{name: "as Arrow", ours: served(client.ScanOptions{Limit: some}), floor: func(ctx context.Context) (int64, error) {
+			return b.textScan(ctx, api, client.ScanOptions{Limit: some})
+		}, floorName: "NDJSON, the same rows", rows: some, read: some},
 	}
 }
 
@@ -128,11 +149,12 @@ func (b *scanBench) run(ctx context.Context) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	cases := b.cases()
+	cases := b.cases(api)
+	budget := b.o.Duration / time.Duration(len(cases)+1)
 	for _, x := range cases {
-		pairs, err := alternate(ctx, b.o.Options, "scan "+x.name, b.o.Duration/time.Duration(len(cases)),
-			b.turn(x.rows, func(ctx context.Context) (int64, error) { return b.httpScan(ctx, api, x.options) }),
-			b.turn(x.rows, func(ctx context.Context) (int64, error) { return b.bareScan(ctx, x.leaves, x.filter) }))
+		amount := float64(cmp.Or(x.read, int64(b.o.Records)))
+		pairs, err := alternate(ctx, b.o.Options, "scan "+x.name, budget,
+			b.turn(amount, x.rows, x.ours), b.turn(amount, cmp.Or(x.floorRows, x.rows), x.floor))
 		if err != nil {
 			return nil, err
 		}
@@ -140,9 +162,15 @@ func (b *scanBench) run(ctx context.Context) (*Report, error) {
 			break // interrupted
 		}
 		r.Seconds += pairs.took().Seconds()
-		r.Figures = append(r.Figures, pairs.rate(x.name, "rows read/s", x.floor, 1))
+		r.Figures = append(r.Figures, pairs.rate(x.name, "rows read/s", x.floorName, 1))
 		r.Counts.add("scans "+x.name, float64(len(pairs.ours)))
 		r.Counts.add("rows "+x.name, float64(x.rows))
+	}
+	if err := b.firstBatch(ctx, r, api, budget); err != nil {
+		return nil, err
+	}
+	if err := b.slowScans(ctx, r, budget); err != nil {
+		return nil, err
 	}
 	if r.Interrupted = ctx.Err() != nil; len(r.Figures) == 0 {
 		return nil, errNothing
@@ -152,8 +180,8 @@ func (b *scanBench) run(ctx context.Context) (*Report, error) {
 	return r, nil
 }
 
-// turn scans once and checks how many rows came.
-func (b *scanBench) turn(want int64, scan func(context.Context) (int64, error)) side {
+// turn scans once and checks how many rows came; amount is what it counts as.
+func (b *scanBench) turn(amount float64, want int64, scan scanning) side {
 	return func(ctx context.Context) (turn, error) {
 		start := time.Now()
 		n, err := scan(ctx)
@@ -161,25 +189,6 @@ func (b *scanBench) turn(want int64, scan func(context.Context) (int64, error)) 
 		if err == nil && n != want {
 			err = fmt.Errorf("%d rows, want %d", n, want)
 		}
-		return turn{float64(b.o.Records), took}, err
-	}
-}
-
-// httpScan reads a scan to its end, as Arrow.
-func (b *scanBench) httpScan(ctx context.Context, api *client.Client, o client.ScanOptions) (rows int64, err error) {
-	s, err := api.Scan(ctx, client.Ref{Tenant: b.coll.Tenant, Collection: b.coll.Name}, o)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	for {
-		batch, err := s.Next()
-		if errors.Is(err, io.EOF) {
-			return rows, nil
-		}
-		if err != nil {
-			return rows, err
-		}
-		rows += batch.NumRows()
+		return turn{amount, took}, err
 	}
 }

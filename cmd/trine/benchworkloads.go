@@ -168,13 +168,20 @@ func newBenchScan(b *benchRun) *cobra.Command {
 		Short: "Read a whole table over HTTP; floor: pqarrow on its files",
 		Long: `Scan writes flights, eleven columns, flushes them to a table, and reads it as a
 client does: GET …/scan over loopback, the Arrow stream decoded and counted. It
-reads all columns, two of them, and the one row in a hundred that a predicate
-keeps, which no statistics can prune.
+reads all columns, two of them, the hundredth of the rows that lie in a range of
+the key, by which files are sorted, and the one row in a hundred that a
+predicate keeps which no statistics can prune.
 
 The floor is pqarrow that reads the same columns of the same files in this
-process and counts the rows; for the predicate it counts the matches in the one
-column, and builds no rows of them. There is no HTTP in it, no second decoding,
-and no log beside the table: the difference is what serving costs.
+process and counts the rows; for the last predicate it counts the matches in the
+one column, and builds no rows of them. There is no HTTP in it, no second
+decoding, and no log beside the table: the difference is what serving costs. Two
+columns and the range of the key stand beside all of the table over HTTP, too,
+and Arrow beside the same rows as NDJSON.
+
+The first batch is the time from the request to the first rows, beside an
+exchange that says nothing. Memory is what the process holds more than at rest
+while fifty clients read slowly.
 
 Rates count the rows that were read, not those that were kept.`,
 		Example: `  trine bench scan --records 5000000 --duration 1m`,
