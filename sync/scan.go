@@ -17,7 +17,7 @@ import (
 // before that: a scan holds two, and as much again for decoding.
 const (
 	scanBatchRows  = 65_536
-	scanBatchBytes = 1 << 20
+	scanBatchBytes = 768 << 10
 )
 
 // Scan is a collection as of one position, as a stream of Arrow batches.
