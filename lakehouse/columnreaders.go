@@ -15,8 +15,12 @@ import (
 	"github.com/trinedb/trine/schema"
 )
 
-// maxLanes bounds how many columns of a batch are decoded at a time.
-const maxLanes = 4
+// maxLanes bounds how many columns of a batch are decoded at a time; batches of fewer
+// rows than minLaneRows are not worth it.
+const (
+	maxLanes    = 4
+	minLaneRows = 512
+)
 
 // columnReaders read some columns side by side.
 type columnReaders struct {
@@ -56,7 +60,7 @@ func (r *fileReader) openColumns(ctx context.Context, run *rowRun, leaves []int)
 // corruption.
 func (c *columnReaders) next(n int) ([]arrow.ArrayData, error) {
 	data := make([]arrow.ArrayData, len(c.columns))
-	err := c.each(func(i int) (err error) {
+	err := c.each(n >= minLaneRows, func(i int) (err error) {
 		if data[i], err = c.columns[i].next(n); err == nil && data[i].Len() != n {
 			err = fmt.Errorf("a column has %d of %d rows: %w", data[i].Len(), n, schema.ErrCorrupt)
 		}
@@ -71,12 +75,12 @@ func (c *columnReaders) next(n int) ([]arrow.ArrayData, error) {
 
 // seek makes row the one that next begins with.
 func (c *columnReaders) seek(row int64) error {
-	return c.each(func(i int) error { return c.columns[i].seek(row) })
+	return c.each(true, func(i int) error { return c.columns[i].seek(row) })
 }
 
-// each calls fn with each column, some at a time, and has joined them when it
+// each calls fn with each column, perhaps some at a time, and has joined them when it
 // returns.
-func (c *columnReaders) each(fn func(i int) error) error {
+func (c *columnReaders) each(together bool, fn func(i int) error) error {
 	var taken atomic.Int64
 	lane := func() (err error) {
 		defer damage(&err)
@@ -91,7 +95,7 @@ func (c *columnReaders) each(fn func(i int) error) error {
 		}
 	}
 	lanes := min(maxLanes, runtime.GOMAXPROCS(0), len(c.columns))
-	if lanes <= 1 {
+	if lanes <= 1 || !together {
 		return lane()
 	}
 	var all errgroup.Group

@@ -40,8 +40,7 @@ const textStep = 2048
 func newTextReader(f *file.Reader, field *pqarrow.SchemaField, groups []int, mem memory.Allocator) *textReader {
 	return &textReader{
 		mem: mem, typ: field.Field.Type, name: field.Field.Name, parquet: f, leaf: field.ColIndex, groups: groups,
-		optional: f.MetaData().Schema.Column(field.ColIndex).MaxDefinitionLevel() > 0,
-		values:   make([]parquet.ByteArray, textStep), levels: make([]int16, textStep), perRow: 16,
+		optional: f.MetaData().Schema.Column(field.ColIndex).MaxDefinitionLevel() > 0, perRow: 16,
 	}
 }
 
@@ -99,6 +98,9 @@ func (r *textReader) step(t *texts, n int) (bool, error) {
 		}
 	}
 	want := min(textStep, n-t.rows)
+	if len(r.values) < want {
+		r.values, r.levels = make([]parquet.ByteArray, want), make([]int16, want)
+	}
 	rows, read, err := r.chunk.ReadBatchInPage(int64(want), r.values, r.levels, nil)
 	if err != nil {
 		return false, err
