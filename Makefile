@@ -9,6 +9,7 @@ ROUNDS      ?= 10
 FUZZTIME    ?= 10s
 BENCHTIME   ?= 1s
 PYTHON      ?= python3
+PEERS       ?= --rows 3000000 --rounds 9
 
 .DEFAULT_GOAL := help
 
@@ -85,6 +86,12 @@ fuzz: ## run each fuzz target for FUZZTIME
 bench: ## run the benchmarks, BENCHTIME each
 	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
 
+.PHONY: bench-peers
+bench-peers: ## read one table from Trine, Arrow Flight and ClickHouse, in turns
+	test -d interop/.venv-peers || $(PYTHON) -m venv interop/.venv-peers
+	interop/.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --requirement interop/requirements-peers.txt
+	interop/.venv-peers/bin/python interop/bench_peers.py $(PEERS)
+
 .PHONY: interop-setup
 interop-setup:
 	PYTHON=$(PYTHON) interop/setup.sh
@@ -108,5 +115,5 @@ interop-lock: ## make interop/requirements.lock anew from requirements.in; needs
 
 .PHONY: clean
 clean: ## remove what the targets above made
-	rm -rf bin clients/js/node_modules interop/.venv interop/.jars interop/.bin
+	rm -rf bin clients/js/node_modules interop/.venv interop/.venv-peers interop/.jars interop/.bin
 	find interop clients -name __pycache__ -prune -exec rm -rf {} +

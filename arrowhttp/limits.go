@@ -46,8 +46,8 @@ const (
 	DefaultStallTimeout = 60 * time.Second
 )
 
-// Of answers under way at a time. A scan holds two batches and the row groups
-// that it reads, some ten MiB; a log read or a follower at most half a MiB; a
+// Of answers under way at a time. A scan holds two batches and a page of each
+// column, some eight MiB; a log read or a follower at most half a MiB; a
 // verification reads all there is.
 const (
 	DefaultMaxScans    = 64
