@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 
 import chdb
@@ -22,10 +23,12 @@ import numpy
 import pyarrow
 import pyarrow.dataset
 import pyarrow.flight
+import pyarrow.parquet
 
 import trine
 
 BATCH_ROWS = 65_536
+FLUSH_SECONDS = 300
 FIELDS = [
     {"name": "id", "type": "long", "required": True},
     {"name": "carrier", "type": "string"},
@@ -76,8 +79,26 @@ def fill(client, seed, rows):
         with pyarrow.ipc.new_stream(sink, table.schema) as out:
             out.write_table(table)
         client.write_body(collection, sink.getvalue().to_pybytes(), "application/vnd.apache.arrow.stream")
-    client.load(collection)
     return collection
+
+
+def table_files(client, collection, folder, rows):
+    """The table's data files, once they have all the rows: a load waits for a flush
+    only so long."""
+    deadline = time.monotonic() + FLUSH_SECONDS
+    while True:
+        try:
+            client.load(collection)
+        except urllib.error.HTTPError as err:
+            if err.code != 503:
+                raise
+        files = sorted(glob.glob(os.path.join(folder, "data", "lake", "**", "*.parquet"), recursive=True))
+        held = sum(pyarrow.parquet.read_metadata(f).num_rows for f in files)
+        if held == rows:
+            return files
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"the table has {held} of {rows} rows after {FLUSH_SECONDS} s")
+        time.sleep(0.5)
 
 
 class Rows:
@@ -170,7 +191,7 @@ def main():
 def compare(server, folder, options):
     client = trine.Client(server.base)
     collection = fill(client, options.seed, options.rows)
-    files = sorted(glob.glob(os.path.join(folder, "data", "lake", "**", "*.parquet"), recursive=True))
+    files = table_files(client, collection, folder, options.rows)
     print(f"{options.rows} rows in {len(files)} files, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}")
     peer = Rows(files)
     try:
