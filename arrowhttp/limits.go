@@ -47,7 +47,7 @@ const (
 )
 
 // Of answers under way at a time. A scan holds two batches and a page of each
-// column, some eight MiB; a log read or a follower at most half a MiB; a
+// column, some twelve MiB; a log read or a follower at most half a MiB; a
 // verification reads all there is.
 const (
 	DefaultMaxScans    = 64

@@ -53,17 +53,15 @@ func (n *lineCount) Write(p []byte) (int, error) {
 // firstBatch measures how long a client waits for the first rows of all, beside an
 // exchange that says nothing.
 func (b *scanBench) firstBatch(ctx context.Context, r *Report, api *client.Client, budget time.Duration) error {
-	ours := func(ctx context.Context) (int64, error) {
+	ours := func(ctx context.Context) (turn, error) {
+		start := time.Now()
 		s, err := api.Scan(ctx, b.ref(), client.ScanOptions{})
 		if err != nil {
-			return 0, err
+			return turn{}, err
 		}
-		batch, err := s.Next()
-		if err != nil {
-			return 0, errors.Join(err, s.Close())
-		}
-		rows := min(1, batch.NumRows())
-		return rows, s.Close()
+		_, err = s.Next()
+		took := time.Since(start)
+		return turn{1, took}, errors.Join(err, s.Close())
 	}
 	floor := func(ctx context.Context) (int64, error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, b.rig.url+"/healthz", nil)
@@ -78,7 +76,7 @@ func (b *scanBench) firstBatch(ctx context.Context, r *Report, api *client.Clien
 		return 1, errors.Join(err, resp.Body.Close())
 	}
 	defer http.DefaultClient.CloseIdleConnections()
-	pairs, err := alternate(ctx, b.o.Options, "first batch", budget, b.turn(1, 1, ours), b.turn(1, 1, floor))
+	pairs, err := alternate(ctx, b.o.Options, "first batch", budget, ours, b.turn(1, 1, floor))
 	if err != nil || len(pairs.ours) == 0 {
 		return err
 	}
