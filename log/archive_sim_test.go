@@ -58,7 +58,7 @@ func archived(o log.Options, store blobtest.Store, s *saved, r *rand.Rand) log.O
 	o.Segments = log.SegmentOptions{
 		Store: store, Chunks: store, TargetBytes: 1 << (7 + r.IntN(5)), MaxAge: time.Duration(1+r.IntN(500)) * time.Millisecond,
 		Grace: time.Duration(1+r.IntN(500)) * time.Millisecond, CacheBytes: 1 + int64(r.IntN(2))<<16, AnswersKept: -1,
-		Archived: o.State.(*fakeIndex).archived,
+		Archived: o.State.(*fakeIndex).archived, RetainAfter: time.Duration(1+r.IntN(100)) * time.Millisecond,
 		Indexed: func() schema.Position {
 			s.mu.Lock()
 			defer s.mu.Unlock()

@@ -24,6 +24,7 @@ type archiveClock struct {
 	now   atomic.Int64 // microseconds
 	held  atomic.Uint64
 	looks atomic.Int64 // at how far the index is
+	o     log.Options
 	c     *log.Channel
 }
 
@@ -43,8 +44,18 @@ func openArchiveClock(t *testing.T, change func(*log.SegmentOptions)) *archiveCl
 	if change != nil {
 		change(&o.Segments)
 	}
+	a.o = o
 	a.c = open(t, o)
 	return a
+}
+
+// reopen closes the channel and opens it again.
+func (a *archiveClock) reopen() {
+	if err := a.c.Close(a.t.Context()); err != nil {
+		a.t.Fatal(err)
+	}
+	a.o.Applied = a.x.apply(1 << 30)
+	a.c = open(a.t, a.o)
 }
 
 // write appends rows, which the index applies.

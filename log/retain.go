@@ -32,7 +32,7 @@ type Retainer interface {
 // is not kept. The archivist alone uses it.
 type retainer struct {
 	a     *archivist
-	looks map[segment.Ref]time.Time // when to look next; a segment that is not there: now
+	looks map[segment.Ref]time.Time // when to look next; a segment that is not there was not met yet
 	rest  time.Time                 // not before then
 }
 
@@ -50,7 +50,14 @@ func (r *retainer) step(ctx context.Context) (time.Time, error) {
 	var next time.Time
 	for _, s := range set.Spans() {
 		due, seen := r.looks[s.Ref]
-		if !seen || !due.IsZero() && !r.a.now().Before(due) {
+		if !seen {
+			due = r.a.now().Add(r.a.o.RetainAfter)
+			r.looks[s.Ref] = due
+			if err := r.tellOldest(ctx); err != nil {
+				r.a.c.o.Logger.Warn("it is not known how far back segments go", "error", err) // the first look tells
+			}
+		}
+		if !due.IsZero() && !r.a.now().Before(due) {
 			began := r.a.now()
 			if err := r.look(ctx, s); err != nil {
 				if ctx.Err() != nil {

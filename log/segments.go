@@ -70,13 +70,17 @@ type SegmentOptions struct {
 	Archived func(ctx context.Context, through schema.Position, held iter.Seq2[schema.Instance, error]) error
 	// Retainer says what is kept of segments. nil: all.
 	Retainer Retainer
+	// RetainAfter is how long after it was made or found a segment is looked at
+	// first: a look costs by the collections in it, and a start must not. Default
+	// 1 h.
+	RetainAfter time.Duration
 }
 
 func (o SegmentOptions) validate() error {
 	switch {
 	case o.TargetBytes < 0 || o.TargetBytes > segment.MaxTargetBytes:
 		return fmt.Errorf("log options: Segments.TargetBytes %d: want at most %d: %w", o.TargetBytes, segment.MaxTargetBytes, schema.ErrInvalid)
-	case o.MaxAge < 0, o.Grace < 0, o.CacheBytes < 0, o.DeletesPerSecond < 0:
+	case o.MaxAge < 0, o.Grace < 0, o.CacheBytes < 0, o.DeletesPerSecond < 0, o.RetainAfter < 0:
 		return fmt.Errorf("log options: Segments: negative limit: %w", schema.ErrInvalid)
 	}
 	return nil
@@ -89,6 +93,7 @@ func (o SegmentOptions) withDefaults() SegmentOptions {
 	o.CacheBytes = cmp.Or(o.CacheBytes, segment.DefaultCacheBytes)
 	o.DeletesPerSecond = cmp.Or(o.DeletesPerSecond, 1000)
 	o.AnswersKept = cmp.Or(o.AnswersKept, 24*time.Hour)
+	o.RetainAfter = cmp.Or(o.RetainAfter, time.Hour)
 	return o
 }
 

@@ -19,7 +19,8 @@ func (n *Node) segments() log.SegmentOptions {
 		Store: n.stores.segs, Chunks: n.stores.folder,
 		TargetBytes: n.opts.SegmentBytes, MaxAge: n.opts.SegmentAge, Grace: n.opts.SegmentGrace,
 		AnswersKept: n.opts.AnswersKept,
-		Indexed:     n.indexed, Archived: n.archived, Retainer: retains{n},
+		Indexed:     n.indexed, Archived: n.archived,
+		Retainer: retains{n}, RetainAfter: n.opts.RetainEvery,
 	}
 }
 
