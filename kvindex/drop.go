@@ -68,8 +68,8 @@ func (x *Index) drop(timeMicros int64, insts []schema.Instance) error {
 	return nil
 }
 
-// DroppedAt tells whether a collection was ever dropped, and the commit time of the
-// log's record that says so, in microseconds.
+// DroppedAt tells whether a collection was dropped, and the commit time of the log's
+// record that says so, in microseconds, until ForgetDropped.
 func (x *Index) DroppedAt(_ context.Context, inst schema.Instance) (timeMicros int64, dropped bool, err error) {
 	if err := x.gate.enter(); err != nil {
 		return 0, false, err
@@ -82,14 +82,11 @@ func (x *Index) DroppedAt(_ context.Context, inst schema.Instance) (timeMicros i
 	if !dropped {
 		return 0, false, nil
 	}
-	timeMicros, n := binary.Varint(val)
-	if n <= 0 || n != len(val) {
-		return 0, false, fmt.Errorf("drop marker of instance %d, % x: %w", inst, val, schema.ErrCorrupt)
-	}
-	return timeMicros, true, nil
+	timeMicros, err = decodeDropped(inst, val)
+	return timeMicros, err == nil, err
 }
 
-// wasDropped reports whether a collection was ever dropped.
+// wasDropped reports whether a collection was dropped, until ForgetDropped.
 func (x *Index) wasDropped(inst schema.Instance) (bool, error) {
 	_, ok, err := x.eng.get(latest, nil, instanceKey(spaceDropped, inst))
 	if err != nil {

@@ -121,8 +121,11 @@ type Engine struct {
 	catalog Catalog
 	opts    Options
 	logger  *slog.Logger
-	held    heldBytes
 	metrics *metrics
+
+	// These two are Retain's, which one goroutine calls.
+	held     heldBytes
+	forgetAt time.Time // when it is looked for dropped collections next
 
 	tables       tableLocks
 	flusher      *flusher

@@ -21,6 +21,7 @@ type metrics struct {
 	lakeWaiting   prometheus.Gauge
 	trims         prometheus.Counter
 	heldBytes     prometheus.Gauge
+	forgotten     prometheus.Counter
 	upkeep        upkeepMetrics
 }
 
@@ -53,11 +54,13 @@ func newMetrics(r prometheus.Registerer, behind func() float64) (*metrics, error
 		Name: "trine_log_retention_trims_total", Help: "Trim points that retention set."})
 	m.heldBytes = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "trine_log_retention_held_bytes", Help: "Trimmed bytes in segments that are kept because no snapshot of the index holds their rows."})
+	m.forgotten = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "trine_sync_dropped_forgotten_total", Help: "Dropped collections of which nothing was left, so that the index forgot them."})
 	m.upkeep = newUpkeepMetrics()
 	if r == nil {
 		return m, nil
 	}
-	own := []prometheus.Collector{m.indexLag, m.indexedChunks, m.flushSeconds, m.flushedRows, m.flushFailures, m.scans, m.behind, m.lakeLag, m.lakeWaiting, m.trims, m.heldBytes}
+	own := []prometheus.Collector{m.indexLag, m.indexedChunks, m.flushSeconds, m.flushedRows, m.flushFailures, m.scans, m.behind, m.lakeLag, m.lakeWaiting, m.trims, m.heldBytes, m.forgotten}
 	for _, c := range append(own, m.upkeep.collectors()...) {
 		if err := r.Register(c); err != nil {
 			return nil, err

@@ -57,6 +57,9 @@ func (e *Engine) Retain(ctx context.Context, a *segment.Archive, s segment.Span)
 		e.metrics.trims.Add(float64(n))
 		r.trims = r.trims[n:]
 	}
+	if err := e.forgetDropped(ctx, a, r.given); err != nil {
+		return log.Retained{}, err
+	}
 	e.held.tell(a.Set(), s.Ref, r.held, r.copied)
 	out := log.Retained{Again: r.again(a)}
 	if r.free > 0 && r.free >= r.bytes-r.free {

@@ -81,6 +81,13 @@ func (t *tableLocks) acquire(inst schema.Instance) *tableLock {
 	return l
 }
 
+// busy reports whether the lock of inst is held or waited for.
+func (t *tableLocks) busy(inst schema.Instance) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.live[inst] != nil
+}
+
 func (t *tableLocks) release(inst schema.Instance) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -191,7 +191,9 @@ func TestRetentionOnDemand(t *testing.T) {
 	mustVerify(t, n)
 }
 
-// TestRetentionOfDropped drops a collection: what segments have of it goes.
+// TestRetentionOfDropped drops a collection: what segments have of it goes, and then
+// the index forgets that it was there. An index that is built anew knows of it, until
+// it finds nothing of it.
 func TestRetentionOfDropped(t *testing.T) {
 	var ahead atomic.Int64
 	data := t.TempDir()
@@ -211,11 +213,15 @@ func TestRetentionOfDropped(t *testing.T) {
 	closeNode(t, n) // its memtable is in a table now, so that chunks are given up
 	n, metrics = retainingNode(t, data, &ahead, node.SnapshotOff)
 	until(t, n, clock, "space comes back", func() bool { return metricSum(t, metrics, "trine_log_trimmed_bytes_total") > 28<<10 })
+	forgotten := func() bool { return metricSum(t, metrics, "trine_sync_dropped_forgotten_total") == 1 }
+	until(t, n, clock, "the index forgets what was dropped", forgotten)
+	mustVerify(t, n)
 	closeNode(t, n)
 	if err := os.RemoveAll(filepath.Join(data, "kvindex")); err != nil {
 		t.Fatal(err)
 	}
-	n, _ = retainingNode(t, data, &ahead, node.SnapshotOff)
+	n, metrics = retainingNode(t, data, &ahead, node.SnapshotOff)
+	until(t, n, clock, "an index that is built anew forgets it too", forgotten)
 	again := makeCollection(t, n, `{"tenant":"acme","collection":"doomed",`+fields+`,"key":["id"]}`)
 	if got := scanRows(t, n, again, query.Scan{Columns: []string{"id"}}); len(got) != 0 {
 		t.Errorf("%d rows of one that was dropped", len(got))
