@@ -222,15 +222,15 @@ func (a *applier) dated(t *tally) {
 	}
 }
 
-// openGroup writes the pointer to the group.
+// openGroup turns to a new group, whose pointer the stats will have.
 func (a *applier) openGroup(g *schema.Group, t *tally) {
 	t.nextSeq = g.FirstSeq // a log that was trimmed begins above 0
-	ref := GroupRef{Count: len(g.Records), Position: a.c.Position, TimeMicros: a.c.TimeMicros}
+	ref := GroupRef{FirstSeq: g.FirstSeq, Count: len(g.Records), Position: a.c.Position, TimeMicros: a.c.TimeMicros}
 	for i := range g.Records {
 		ref.Bytes += int64(g.Records[i].Bytes())
 	}
-	key := appendGroupKey(a.batch.alloc(groupKeyLen), g.Instance, g.FirstSeq)
-	a.batch.put(key, appendGroup(a.batch.alloc(groupMax), ref, t.logBytes))
+	a.x.retire(a.batch, g.Instance, t.last)
+	t.last = lastGroup{GroupRef: ref, before: t.logBytes}
 }
 
 // record takes one change. It gives the collection's secondary indexes back,

@@ -170,7 +170,7 @@ func TestDropMany(t *testing.T) {
 	must(t, x.Drop(ctx, 1, append(doomed, doomed[0])...))
 	x.AwaitReclaim(t)
 	for inst := first; inst < last; inst++ {
-		want := 5 // two rows, a group, stats and the dirty marker
+		want := 4 // two rows, stats and the dirty marker
 		if inst%7 != 0 {
 			want = 1 // that it was dropped
 		}
@@ -209,7 +209,7 @@ func TestDropReclaims(t *testing.T) {
 	if row, ok, err := x.Get(ctx, 17, []byte("stays")); !ok || err != nil || string(row) != long {
 		t.Errorf("the neighbour: %d bytes, %v", len(row), err)
 	}
-	if n := x.CountKeys(17); n != 1+3+1+2 { // row, parts, group, stats and dirty
+	if n := x.CountKeys(17); n != 1+3+2 { // row, parts, stats and dirty
 		t.Errorf("neighbour has %d keys", n)
 	}
 }

@@ -1,6 +1,7 @@
 package kvindex
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"iter"
@@ -9,11 +10,12 @@ import (
 	"github.com/trinedb/trine/schema"
 )
 
-// DropGroups forgets the pointers of some collections to chunks up to a position
-// that is applied, oldest first in each, and tells how many. It costs a seek for
-// each of the collections, whatever other pointers there are; of is in order, or
-// nil for all that have pointers. It goes at the pace of a reclaim. What an error
-// leaves, the next call takes.
+// DropGroups forgets all pointers to chunks up to a position that is applied, oldest
+// first in each collection, and tells how many had an entry of their own. Of says which
+// collections may have come to have any since it was called last, in order; nil: all
+// may. It costs a seek for each of them that has entries, whatever others there are. It
+// goes at the pace of a reclaim. What an error leaves, the next call takes, which has
+// the same collections.
 func (x *Index) DropGroups(ctx context.Context, through schema.Position, of iter.Seq2[schema.Instance, error]) (int, error) {
 	if err := x.gate.enter(); err != nil {
 		return 0, err
@@ -25,7 +27,11 @@ func (x *Index) DropGroups(ctx context.Context, through schema.Position, of iter
 	}
 	d := groupDropper{x: x, through: through, batch: new(batch)}
 	defer d.release()
-	err := d.run(ctx, of)
+	// First those in stats: from then on none of them becomes an entry, behind our back.
+	err := x.ungroup(through)
+	if err == nil {
+		err = d.run(ctx, of)
+	}
 	if err != nil {
 		err = fmt.Errorf("drop pointers to chunks up to %v: %w", through, err)
 	}
@@ -37,6 +43,7 @@ type groupDropper struct {
 	x       *Index
 	through schema.Position
 	c       cursor // over all pointers; nil between batches
+	sought  []byte // where c was put; it moved on since
 	batch   *batch
 	looked  int
 	dropped int
@@ -74,11 +81,21 @@ func (d *groupDropper) seek(key []byte) {
 		d.c = d.x.eng.iterate(latest, []byte{byte(spaceGroup)}, false)
 	}
 	d.c.seek(key)
+	d.sought = append(d.sought[:0], key...)
+}
+
+// seekOn is seek for a key that is not before those it passed. The cursor often stands
+// right: most collections have no entry.
+func (d *groupDropper) seekOn(key []byte) {
+	if d.c != nil && bytes.Compare(d.sought, key) <= 0 && (!d.c.valid() || bytes.Compare(key, d.c.key()) <= 0) {
+		return
+	}
+	d.seek(key)
 }
 
 // collection drops from the oldest pointer on, to the first that stays.
 func (d *groupDropper) collection(ctx context.Context, inst schema.Instance) error {
-	for d.seek(instanceKey(spaceGroup, inst)); d.c.valid() && instanceOf(d.c.key()) == inst; {
+	for d.seekOn(instanceKey(spaceGroup, inst)); d.c.valid() && instanceOf(d.c.key()) == inst; {
 		if d.looked++; d.looked%ctxEvery == 0 {
 			if err := d.x.gate.alive(ctx); err != nil {
 				return err

@@ -209,3 +209,30 @@ func TestDropGroupsMany(t *testing.T) {
 		t.Errorf("the first pointer left begins at %d", first)
 	}
 }
+
+// TestDropGroupsWhileWritten writes to collections while their pointers go: what was
+// the newest pointer does not stay as an older one.
+func TestDropGroupsWhileWritten(t *testing.T) {
+	x, m := open(t, t.TempDir()), newMaker()
+	write := func() {
+		must(t, x.Apply(t.Context(), m.chunkOf(map[schema.Instance][]schema.Record{16: {insert("row")}, 17: {insert("row")}})))
+	}
+	write()
+	write()
+	of := func(yield func(schema.Instance, error) bool) {
+		if yield(16, nil) {
+			write()
+			yield(17, nil)
+		}
+	}
+	_, err := x.DropGroups(t.Context(), at(2), of)
+	must(t, err)
+	for inst := schema.Instance(16); inst <= 17; inst++ {
+		must(t, x.Groups(t.Context(), inst, 0, func(g kvindex.GroupRef) (bool, error) {
+			if g.FirstSeq != 2 {
+				t.Errorf("instance %d: a pointer to seq %d is left", inst, g.FirstSeq)
+			}
+			return true, nil
+		}))
+	}
+}

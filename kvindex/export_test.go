@@ -83,12 +83,17 @@ func CheckDecoders(t testing.TB, val []byte) {
 }
 
 // Golden is every key and value of the format, for comparison with the bytes of
-// version 1.
+// the format's version.
 func Golden() map[string][]byte {
 	pos := schema.Position{Generation: 1, Chunk: 300}
 	row := Row{Seq: 300, TimeMicros: 1_700_000_000_000_000, Bytes: []byte("row")}
 	long := Row{Seq: 300, TimeMicros: -1, Bytes: make([]byte, 600<<10)}
 	group := GroupRef{FirstSeq: 7, Count: 2, Position: pos, TimeMicros: 1_700_000_000_000_000, Bytes: 500}
+	stats := tally{nextSeq: 300, rows: 2, bytes: 1000, logBytes: 5000, lakeSeq: 200,
+		lakeSnapshot: -12345, lakeBytes: 4000, tailSince: 1_700_000_000_000_000}
+	whole, begun := stats, stats
+	whole.last = lastGroup{before: 4500, GroupRef: GroupRef{FirstSeq: 298, Count: 2, Position: pos, TimeMicros: 1_700_000_000_000_000, Bytes: 500}}
+	begun.last = lastGroup{before: 4800, GroupRef: GroupRef{FirstSeq: 298, Count: 700, Position: pos, TimeMicros: 1_700_000_000_000_007, Bytes: 90_000}}
 	answer := schema.Answer{Digest: [16]byte{9, 8, 7}, Instance: 16, FirstSeq: 300, Count: 2, Position: pos}
 	return map[string][]byte{
 		"key answer":   answerKey(schema.DedupKey{1, 2, 3}),
@@ -96,6 +101,7 @@ func Golden() map[string][]byte {
 		"key dropped":  instanceKey(spaceDropped, 16),
 		"key group":    appendGroupKey(nil, 16, 7),
 		"key location": appendKey(nil, spaceLocation, 16, []byte("key")),
+		"key pointers": ungroupedKey,
 		"key part":     appendPartKey(nil, 16, 300, 2),
 		"key position": positionKey,
 		"key reclaim":  instanceKey(spaceReclaim, 16),
@@ -112,14 +118,16 @@ func Golden() map[string][]byte {
 			{id: 1, name: "by_city", fields: []int{2, 3}, state: SecondaryReady, rows: 300},
 			{id: 7, name: "by_n", fields: []int{300}, unique: true, state: SecondaryBuilding, rows: 500, note: []byte("key")},
 		})),
-		"answer":       appendAnswer(nil, answer, 1_700_000_000_000_000),
-		"group":        appendGroup(nil, group, 1000),
-		"location":     appendLocation(nil, Location{File: 3, Row: 70_000}),
-		"position":     appendProgress(nil, progress{applied: pos, partial: pos.Next(), units: 4000}),
-		"row":          appendRow(nil, row),
-		"row in parts": appendPartedRow(nil, long, 3),
-		"stats": appendTally(nil, tally{nextSeq: 300, rows: 2, bytes: 1000, logBytes: 5000, lakeSeq: 200,
-			lakeSnapshot: -12345, lakeBytes: 4000, tailSince: 1_700_000_000_000_000}),
+		"answer":             appendAnswer(nil, answer, 1_700_000_000_000_000),
+		"group":              appendGroup(nil, group, 1000),
+		"location":           appendLocation(nil, Location{File: 3, Row: 70_000}),
+		"position":           appendProgress(nil, progress{applied: pos, partial: pos.Next(), units: 4000}),
+		"row":                appendRow(nil, row),
+		"row in parts":       appendPartedRow(nil, long, 3),
+		"stats":              appendTally(nil, stats),
+		"stats with a group": appendTally(nil, whole),
+		"stats with part":    appendTally(nil, begun),
+		"pointers dropped":   appendUngrouped(nil, pos),
 	}
 }
 
@@ -235,6 +243,14 @@ func (x *Index) Content() map[string][]byte {
 			val, err := c.value()
 			if err != nil {
 				panic(err)
+			}
+			if s == spaceStats {
+				t, err := decodeTally(val)
+				if err != nil {
+					panic(err)
+				}
+				t.last = lastGroup{} // a pointer
+				val = appendTally(nil, t)
 			}
 			all[string(c.key())] = append([]byte(nil), val...)
 		}

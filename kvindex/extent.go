@@ -35,7 +35,7 @@ func (x *Index) LogBetween(_ context.Context, inst schema.Instance, from, to sch
 		return LogExtent{}, err
 	}
 	e := LogExtent{NextSeq: t.nextSeq}
-	last, _, ok, err := x.groupBelow(v.ts, inst, math.MaxUint64)
+	last, _, ok, err := x.groupBelow(v.ts, inst, math.MaxUint64, t)
 	if err == nil && ok && last.NextSeq() == t.nextSeq {
 		e.LastMicros = last.TimeMicros
 	}
@@ -68,7 +68,7 @@ func (x *Index) bytesBefore(ts uint64, inst schema.Instance, seq schema.Seq, t t
 		return high.bytes, nil
 	}
 	marks := []logMark{{t.lakeSeq, t.lakeBytes}}
-	g, before, ok, err := x.groupBelow(ts, inst, seq)
+	g, before, ok, err := x.groupBelow(ts, inst, seq, t)
 	if err != nil {
 		return 0, err
 	}

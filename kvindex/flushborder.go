@@ -22,7 +22,7 @@ func (x *Index) border(ctx context.Context, inst schema.Instance, f Flush) (flus
 	if err != nil || f.LakeSeq >= t.nextSeq {
 		return flushBorder{}, err
 	}
-	g, _, ok, err := x.groupBelow(latest, inst, f.LakeSeq)
+	g, _, ok, err := x.groupBelow(latest, inst, f.LakeSeq, t)
 	if err != nil || ok && g.NextSeq() > f.LakeSeq {
 		return flushBorder{}, err
 	}
@@ -43,7 +43,10 @@ func (x *Index) border(ctx context.Context, inst schema.Instance, f Flush) (flus
 // firstGroup is where the first pointer above a seq begins, and what the log bytes
 // were then; the log's end if there is none.
 func (x *Index) firstGroup(ts uint64, inst schema.Instance, seq schema.Seq, t tally) (schema.Seq, int64, error) {
-	c := x.eng.iterate(ts, instanceKey(spaceGroup, inst), false)
+	c, err := x.groups(ts, inst, t, false)
+	if err != nil {
+		return 0, 0, err
+	}
 	defer c.close()
 	c.seek(appendGroupKey(nil, inst, seq))
 	if !c.valid() {

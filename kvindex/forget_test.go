@@ -2,7 +2,6 @@ package kvindex_test
 
 import (
 	"context"
-	"runtime"
 	"slices"
 	"testing"
 
@@ -25,9 +24,7 @@ func TestForgetDropped(t *testing.T) {
 	must(t, x.Drop(ctx, 20, young))
 	forget := func(before int64, want int) {
 		t.Helper()
-		for x.Reclaiming() > 0 {
-			runtime.Gosched()
-		}
+		x.AwaitReclaim(t)
 		n, err := x.ForgetDropped(ctx, before, func(_ context.Context, inst schema.Instance) (bool, error) {
 			if inst == kept {
 				t.Errorf("asked about a collection that was not dropped")

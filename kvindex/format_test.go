@@ -21,7 +21,7 @@ func TestGoldenFormat(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(golden)) {
 		fmt.Fprintf(&b, "%s: %s\n", name, hex.EncodeToString(golden[name]))
 	}
-	const path = "testdata/format-2.txt"
+	const path = "testdata/format-3.txt"
 	if *rewrite {
 		must(t, os.MkdirAll("testdata", 0o750))
 		must(t, os.WriteFile(path, []byte(b.String()), 0o640))
@@ -29,7 +29,7 @@ func TestGoldenFormat(t *testing.T) {
 	want, err := os.ReadFile(path)
 	must(t, err)
 	if b.String() != string(want) {
-		t.Errorf("the bytes of format 2 changed: raise the version\n got:\n%s\nwant:\n%s", b.String(), want)
+		t.Errorf("the bytes of format 3 changed: raise the version\n got:\n%s\nwant:\n%s", b.String(), want)
 	}
 }
 

@@ -11,15 +11,15 @@ import (
 // one that holds the change from (or the first after it), as of one Applied,
 // until fn reports no more or fails.
 func (x *Index) Groups(ctx context.Context, inst schema.Instance, from schema.Seq, fn func(GroupRef) (more bool, err error)) error {
-	return x.walkGroups(ctx, inst, false, func(v *view, c cursor) error {
-		return x.seekGroup(v, c, inst, from)
+	return x.walkGroups(ctx, inst, false, func(v *view, t tally, c cursor) error {
+		return x.seekGroup(v, t, c, inst, from)
 	}, fn)
 }
 
 // GroupsBackward calls fn for the groups of a collection's log that begin
 // below before, newest first; otherwise it is as Groups.
 func (x *Index) GroupsBackward(ctx context.Context, inst schema.Instance, before schema.Seq, fn func(GroupRef) (more bool, err error)) error {
-	return x.walkGroups(ctx, inst, true, func(_ *view, c cursor) error {
+	return x.walkGroups(ctx, inst, true, func(_ *view, _ tally, c cursor) error {
 		if before > 0 {
 			c.seek(appendGroupKey(nil, inst, before-1))
 		}
@@ -39,14 +39,17 @@ func (x *Index) GroupAt(ctx context.Context, inst schema.Instance, timeMicros in
 	}
 	v := x.pin()
 	defer x.unpin(v)
-	c := x.eng.iterate(v.ts, instanceKey(spaceGroup, inst), false)
-	defer c.close()
-	// Commit times never go back, so the groups from some seq on are it: halve
-	// the seqs between lo, where groups are too old, and hi.
-	t, _, err := x.tally(inst)
+	t, _, err := x.tallyAt(v.ts, inst)
 	if err != nil {
 		return GroupRef{}, false, err
 	}
+	c, err := x.groups(v.ts, inst, t, false)
+	if err != nil {
+		return GroupRef{}, false, err
+	}
+	defer c.close()
+	// Commit times never go back, so the groups from some seq on are it: halve
+	// the seqs between lo, where groups are too old, and hi.
 	var found GroupRef
 	ok := false
 	for lo, hi := schema.Seq(0), t.nextSeq; lo < hi; {
@@ -75,7 +78,7 @@ func (x *Index) GroupAt(ctx context.Context, inst schema.Instance, timeMicros in
 
 // walkGroups runs fn over the groups from where start puts the cursor.
 func (x *Index) walkGroups(ctx context.Context, inst schema.Instance, reverse bool,
-	start func(*view, cursor) error, fn func(GroupRef) (bool, error)) error {
+	start func(*view, tally, cursor) error, fn func(GroupRef) (bool, error)) error {
 	if err := x.gate.enter(); err != nil {
 		return err
 	}
@@ -85,9 +88,16 @@ func (x *Index) walkGroups(ctx context.Context, inst schema.Instance, reverse bo
 	}
 	v := x.pin()
 	defer x.unpin(v)
-	c := x.eng.iterate(v.ts, instanceKey(spaceGroup, inst), reverse)
+	t, _, err := x.tallyAt(v.ts, inst)
+	if err != nil {
+		return err
+	}
+	c, err := x.groups(v.ts, inst, t, reverse)
+	if err != nil {
+		return err
+	}
 	defer c.close()
-	if err := start(v, c); err != nil {
+	if err := start(v, t, c); err != nil {
 		return err
 	}
 	for n := 0; c.valid(); c.next() {
@@ -108,13 +118,13 @@ func (x *Index) walkGroups(ctx context.Context, inst schema.Instance, reverse bo
 }
 
 // seekGroup puts c on the group that holds seq, or else on the first after it.
-func (x *Index) seekGroup(v *view, c cursor, inst schema.Instance, seq schema.Seq) error {
+func (x *Index) seekGroup(v *view, t tally, c cursor, inst schema.Instance, seq schema.Seq) error {
 	key := appendGroupKey(nil, inst, seq)
 	c.seek(key)
 	if c.valid() && string(c.key()) == string(key) || seq == 0 {
 		return nil // readers that go on at a group's end come here
 	}
-	g, _, ok, err := x.groupBelow(v.ts, inst, seq)
+	g, _, ok, err := x.groupBelow(v.ts, inst, seq, t)
 	if err != nil || !ok || g.NextSeq() <= seq {
 		return err
 	}
@@ -124,8 +134,11 @@ func (x *Index) seekGroup(v *view, c cursor, inst schema.Instance, seq schema.Se
 
 // groupBelow is the last group that begins at or below seq, and what the log
 // bytes were when it began.
-func (x *Index) groupBelow(ts uint64, inst schema.Instance, seq schema.Seq) (g GroupRef, before int64, ok bool, err error) {
-	c := x.eng.iterate(ts, instanceKey(spaceGroup, inst), true)
+func (x *Index) groupBelow(ts uint64, inst schema.Instance, seq schema.Seq, t tally) (g GroupRef, before int64, ok bool, err error) {
+	c, err := x.groups(ts, inst, t, true)
+	if err != nil {
+		return GroupRef{}, 0, false, err
+	}
 	defer c.close()
 	c.seek(appendGroupKey(nil, inst, seq))
 	if !c.valid() {

@@ -24,15 +24,16 @@ type Index struct {
 	// writing serialises all that commits: Apply, RecordFlush, Drop, reclaim.
 	// Who holds it sees every commit before, for none is in flight when it is
 	// released, and owns the fields below.
-	writing  sync.Mutex
-	batches  [2]batch  // Apply's, kept for their memory
-	ahead    lookahead // the same
-	nextTS   uint64
-	commits  int   // since discard was last moved
-	failed   error // of the first commit that failed: the engine's state is not known
-	progress progress
-	tallies  tallies // of collections that were applied to last
-	rows     *rowMemory
+	writing   sync.Mutex
+	batches   [2]batch  // Apply's, kept for their memory
+	ahead     lookahead // the same
+	nextTS    uint64
+	commits   int   // since discard was last moved
+	failed    error // of the first commit that failed: the engine's state is not known
+	progress  progress
+	ungrouped schema.Position // pointers to chunks up to it were dropped
+	tallies   tallies         // of collections that were applied to last
+	rows      *rowMemory
 
 	// mu guards what readers' views are made from. It is held briefly; views
 	// themselves are immutable.
@@ -109,6 +110,9 @@ func (x *Index) load() error {
 		if x.progress, err = decodeProgress(val); err != nil {
 			return err
 		}
+	}
+	if err := x.loadUngrouped(); err != nil {
+		return err
 	}
 	dropped := new(dropped)
 	c := x.eng.iterate(latest, []byte{byte(spaceReclaim)}, false)

@@ -30,7 +30,10 @@ const (
 // reclaimed are the spaces in which a dropped collection can have many keys.
 var reclaimed = [...]space{spaceRow, spacePart, spaceLocation, spaceGroup, spaceEntry, spaceBuild, spaceSweep, spaceSecondaries}
 
-var positionKey = []byte{byte(spaceMeta), 'p'}
+var (
+	positionKey  = []byte{byte(spaceMeta), 'p'}
+	ungroupedKey = []byte{byte(spaceMeta), 'g'}
+)
 
 // prefixLen is the length of space and instance.
 const prefixLen = 9

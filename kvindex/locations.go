@@ -159,7 +159,7 @@ func (x *Index) finishFlush(inst schema.Instance, f Flush, b *batch, at flushBor
 	t.lakeSeq, t.lakeSnapshot = f.LakeSeq, f.Snapshot
 	t.lakeBytes, t.tailSince = t.logBytes, 0
 	if f.LakeSeq < t.nextSeq {
-		g, before, ok, err := x.groupBelow(latest, inst, f.LakeSeq)
+		g, before, ok, err := x.groupBelow(latest, inst, f.LakeSeq, t)
 		if err != nil {
 			return false, err
 		}

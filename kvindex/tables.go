@@ -14,7 +14,7 @@ import (
 )
 
 // FormatVersion is the version of the keys and values that tables hold.
-const FormatVersion = 2
+const FormatVersion = 3
 
 // TableSet is the index as of one moment, as files that do not change while it
 // is open; docs/format/index-snapshot.md says why they fit together. Files that

@@ -13,7 +13,7 @@ type tallies struct {
 	young, old map[schema.Instance]tally
 }
 
-// maxTallies is how many a generation holds: some 2 MB. Drawn by Zipf's law
+// maxTallies is how many a generation holds: some 4 MB. Drawn by Zipf's law
 // with s 1, 16,384 of a million collections are 7 of 10 changes.
 const maxTallies = 16_384
 

@@ -89,6 +89,7 @@ type tally struct {
 	lakeSnapshot int64
 	lakeBytes    int64 // logBytes of the changes below lakeSeq
 	tailSince    int64 // microseconds; 0: the lake holds all
+	last         lastGroup
 }
 
 func (t tally) stats() Stats {
@@ -109,7 +110,7 @@ func (t tally) dirty(least int64) bool {
 }
 
 // tallyMax is room for any tally.
-const tallyMax = 8 * binary.MaxVarintLen64
+const tallyMax = 15 * binary.MaxVarintLen64
 
 func appendTally(dst []byte, t tally) []byte {
 	dst = binary.AppendUvarint(dst, uint64(t.nextSeq))
@@ -119,7 +120,52 @@ func appendTally(dst []byte, t tally) []byte {
 	dst = binary.AppendUvarint(dst, uint64(t.lakeSeq))
 	dst = binary.AppendVarint(dst, t.lakeSnapshot)
 	dst = binary.AppendUvarint(dst, uint64(t.lakeBytes))
-	return binary.AppendVarint(dst, t.tailSince)
+	return appendLastGroup(binary.AppendVarint(dst, t.tailSince), t)
+}
+
+// appendLastGroup tells the last group by what is known of its collection. It is left
+// off if there is none.
+func appendLastGroup(dst []byte, t tally) []byte {
+	g := t.last
+	if g.Count == 0 {
+		return dst
+	}
+	seqs, bytes := uint64(t.nextSeq-g.FirstSeq), uint64(t.logBytes-g.before)
+	whole := seqs == uint64(g.Count) && bytes == uint64(g.Bytes)
+	dst = binary.AppendUvarint(dst, uint64(g.Count)<<1|flag(!whole))
+	dst = appendPosition(dst, g.Position)
+	dst = binary.AppendVarint(dst, g.TimeMicros-t.tailSince)
+	dst = binary.AppendUvarint(dst, uint64(g.Bytes))
+	if !whole {
+		dst = binary.AppendUvarint(binary.AppendUvarint(dst, seqs), bytes)
+	}
+	return dst
+}
+
+func flag(set bool) uint64 {
+	if set {
+		return 1
+	}
+	return 0
+}
+
+func (d *decoder) lastGroup(t tally) (g lastGroup) {
+	if len(d.rest) == 0 {
+		return g
+	}
+	count := d.uvarint()
+	g.Count, g.Position = int(count>>1), d.position()
+	g.TimeMicros, g.Bytes = t.tailSince+d.varint(), d.int64()
+	seqs, bytes := uint64(g.Count), g.Bytes
+	if count&1 != 0 {
+		seqs, bytes = d.uvarint(), d.int64()
+	}
+	g.FirstSeq, g.before = t.nextSeq-schema.Seq(seqs), t.logBytes-bytes
+	whole := seqs == uint64(g.Count) && bytes == g.Bytes
+	if g.Count == 0 || seqs > uint64(t.nextSeq) || g.before < 0 || whole != (count&1 == 0) {
+		d.bad = true
+	}
+	return g
 }
 
 func decodeTally(val []byte) (tally, error) {
@@ -128,6 +174,7 @@ func decodeTally(val []byte) (tally, error) {
 		nextSeq: schema.Seq(d.uvarint()), rows: d.int64(), bytes: d.int64(), logBytes: d.int64(),
 		lakeSeq: schema.Seq(d.uvarint()), lakeSnapshot: d.varint(), lakeBytes: d.int64(), tailSince: d.varint(),
 	}
+	t.last = d.lastGroup(t)
 	return t, d.finish("stats")
 }
 
