@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	mathrand "math/rand/v2"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -82,6 +80,14 @@ type FleetPoint struct {
 	StartMS   float64 `json:"start_ms"`            // from the process's start to ready, after a clean end
 	SettledMS float64 `json:"settled_ms"`          // from then until it is at rest
 	KilledMS  float64 `json:"start_after_kill_ms"` // as StartMS, after kill -9 after 500 more writes
+
+	// The same a day later, when segments hold all of the log and their chunks are gone.
+	AgedLogBytes   int64 `json:"log_bytes_a_day_later"`
+	AgedIndexBytes int64 `json:"index_bytes_a_day_later"`
+	AgedAnonymous  int64 `json:"rss_without_files_a_day_later"`
+	// A start then.
+	AgedStartMS   float64 `json:"start_ms_a_day_later"`
+	AgedSettledMS float64 `json:"settled_ms_a_day_later"`
 
 	Describe Latency `json:"describe"` // of a collection, over HTTP
 	Get      Latency `json:"get"`      // of a record
@@ -177,6 +183,9 @@ func (b *fleetBench) idleCost(r *Report) {
 	each("log on disk", first.LogBytes, last.LogBytes)
 	each("index on disk", first.IndexBytes, last.IndexBytes)
 	each("lake on disk", first.LakeBytes, last.LakeBytes)
+	each("log on disk a day later", first.AgedLogBytes, last.AgedLogBytes)
+	each("index on disk a day later", first.AgedIndexBytes, last.AgedIndexBytes)
+	each("RSS, files apart, a day later", first.AgedAnonymous, last.AgedAnonymous)
 	each("RSS", first.Resident, last.Resident)
 	each("RSS, files apart", first.Anonymous, last.Anonymous)
 }
@@ -278,104 +287,3 @@ func (b *fleetBench) records() string {
 	}
 	return s.String()
 }
-
-// disk is what the parts of the data directory occupy.
-func (b *fleetBench) disk(p *FleetPoint) (err error) {
-	for _, part := range []struct {
-		name string
-		into *int64
-	}{{"log", &p.LogBytes}, {"kvindex", &p.IndexBytes}, {"lake", &p.LakeBytes}} {
-		if *part.into, err = diskBytes(filepath.Join(b.dir, part.name)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// look serves the data directory from a process of its own, twice: after a
-// clean end, and after a kill.
-func (b *fleetBench) look(ctx context.Context, p *FleetPoint) (err error) {
-	s, err := startServed(ctx, b.o.Program, b.dir)
-	if err != nil {
-		return err
-	}
-	defer func() { s.kill() }()
-	p.StartMS = micros(s.ready) / 1e3
-	settled, err := s.settle(ctx)
-	if err != nil {
-		return err
-	}
-	p.SettledMS = micros(settled) / 1e3
-	if err := s.rest(ctx, b.o.Idle, p); err != nil {
-		return err
-	}
-	if err := b.disk(p); err != nil {
-		return err
-	}
-	if err := b.ask(ctx, s, p); err != nil {
-		return err
-	}
-	if err := b.writeAndKill(ctx, s); err != nil {
-		return err
-	}
-	again, err := startServed(ctx, b.o.Program, b.dir)
-	if err != nil {
-		return err
-	}
-	s = again
-	p.KilledMS = micros(s.ready) / 1e3
-	return s.stop()
-}
-
-// fleetAsks is how many requests of a kind are timed.
-const fleetAsks = 500
-
-// ask times requests for collections at random, one after the other.
-func (b *fleetBench) ask(ctx context.Context, s *served, p *FleetPoint) error {
-	random := mathrand.New(mathrand.NewPCG(b.o.Seed, uint64(b.made)))
-	for _, kind := range []struct {
-		into *Latency
-		path func(tenant, collection string) string
-		want string
-	}{
-		{&p.Describe, func(t, c string) string { return "/v1/tenants/" + t + "/collections/" + c }, `"next_seq"`},
-		{&p.Get, func(t, c string) string { return "/v1/tenants/" + t + "/collections/" + c + "/records/r0" }, `"r0"`},
-		{&p.List, func(t, c string) string { return "/v1/tenants/" + t + "/collections?limit=100&after=" + c }, `"collections"`},
-	} {
-		var times []time.Duration
-		for range fleetAsks {
-			start := time.Now()
-			body, err := s.get(ctx, kind.path(b.name(random.IntN(b.made))))
-			if err != nil {
-				return err
-			}
-			times = append(times, time.Since(start))
-			if !strings.Contains(string(body), kind.want) {
-				return fmt.Errorf("the answer has no %s: %.300s", kind.want, body)
-			}
-		}
-		*kind.into = latencyOf(times)
-	}
-	return nil
-}
-
-// writeAndKill writes to collections at random, and kills the server.
-func (b *fleetBench) writeAndKill(ctx context.Context, s *served) error {
-	random := mathrand.New(mathrand.NewPCG(b.o.Seed, uint64(b.made)+1))
-	g, failed := errgroup.WithContext(ctx)
-	g.SetLimit(fleetWriters)
-	for range fleetAsks {
-		tenant, collection := b.name(random.IntN(b.made))
-		g.Go(func() error {
-			return s.post(failed, "/v1/tenants/"+tenant+"/collections/"+collection+"/records", tinyRecord)
-		})
-	}
-	if err := g.Wait(); err != nil {
-		return err
-	}
-	s.kill()
-	return nil
-}
-
-// fleetWriters is how many write at a time before a kill.
-const fleetWriters = 64

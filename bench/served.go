@@ -31,13 +31,15 @@ type served struct {
 // serveTimeout is how long a server may take to start.
 const serveTimeout = 10 * time.Minute
 
-// startServed starts a server on a data directory and waits until it is ready.
-func startServed(ctx context.Context, program, dir string) (*served, error) {
+// startServed starts a server on a data directory, with additions to its environment,
+// and waits until it is ready.
+func startServed(ctx context.Context, program, dir string, env ...string) (*served, error) {
 	s := &served{
 		cmd:  exec.Command(program, "serve", "--data", dir, "--listen", "127.0.0.1:0"),
 		http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: fleetWriters}, Timeout: time.Minute},
 		done: make(chan struct{}),
 	}
+	s.cmd.Env = append(os.Environ(), env...)
 	stderr, err := s.cmd.StderrPipe()
 	if err != nil {
 		return nil, fmt.Errorf("serve: %w", err)
@@ -140,9 +142,9 @@ const (
 )
 
 // settle waits until the server is at rest, and tells how long that took.
-func (s *served) settle(ctx context.Context) (time.Duration, error) {
+func (s *served) settle(ctx context.Context, most time.Duration) (time.Duration, error) {
 	start, quiet := time.Now(), 0
-	for time.Since(start) < maxSettle {
+	for time.Since(start) < most {
 		before, err := s.cpu()
 		if err != nil {
 			return 0, err

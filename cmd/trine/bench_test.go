@@ -83,7 +83,7 @@ func TestBenchFleet(t *testing.T) {
 		t.Fatalf("%+v", report)
 	}
 	p := report.Fleet[0]
-	if p.Collections != 200 || p.LogBytes == 0 || p.IndexBytes == 0 || p.Resident == 0 || p.Goroutines == 0 ||
+	if p.Collections != 200 || p.LogBytes == 0 || p.IndexBytes == 0 || p.AgedLogBytes == 0 || p.AgedIndexBytes == 0 || p.AgedAnonymous == 0 || p.AgedStartMS == 0 || p.Resident == 0 || p.Goroutines == 0 ||
 		p.OpenFiles == 0 || p.StartMS == 0 || p.KilledMS == 0 || p.Describe.P50 == 0 || p.Get.P99 == 0 || p.List.P50 == 0 {
 		t.Errorf("%+v", p)
 	}

@@ -25,6 +25,8 @@ own that nothing is asked of: its memory without files that are mapped, its
 goroutines, open files, and the processor time that it takes at rest should be
 the same at each number. Then it asks for collections at random, one request
 after the other over HTTP, writes to some, kills the server, and starts it again.
+Last it has a server do what else it would do within a day: make segments of all of
+the log, and delete its chunks.
 
 There is no floor: each number is one for the next. --drop drops all in the end.`,
 		Example: `  trine bench fleet --n 100000
@@ -87,12 +89,17 @@ func printFleet(w io.Writer, points []bench.FleetPoint) {
 	size("heap right after", func(p bench.FleetPoint) int64 { return p.BusyHeap })
 	size("log on disk", func(p bench.FleetPoint) int64 { return p.LogBytes })
 	size("index on disk", func(p bench.FleetPoint) int64 { return p.IndexBytes })
+	size("log a day later", func(p bench.FleetPoint) int64 { return p.AgedLogBytes })
+	size("index a day later", func(p bench.FleetPoint) int64 { return p.AgedIndexBytes })
 	size("lake on disk", func(p bench.FleetPoint) int64 { return p.LakeBytes })
 	number("start, ms", func(p bench.FleetPoint) float64 { return p.StartMS })
 	number("start after a kill, ms", func(p bench.FleetPoint) float64 { return p.KilledMS })
 	number("at rest after, ms", func(p bench.FleetPoint) float64 { return p.SettledMS })
+	number("start a day later, ms", func(p bench.FleetPoint) float64 { return p.AgedStartMS })
+	number("at rest after, ms", func(p bench.FleetPoint) float64 { return p.AgedSettledMS })
 	size("RSS at rest", func(p bench.FleetPoint) int64 { return p.Resident })
 	size("RSS, files apart", func(p bench.FleetPoint) int64 { return p.Anonymous })
+	size("RSS, files apart, a day later", func(p bench.FleetPoint) int64 { return p.AgedAnonymous })
 	size("heap at rest", func(p bench.FleetPoint) int64 { return p.Heap })
 	number("goroutines", func(p bench.FleetPoint) float64 { return float64(p.Goroutines) })
 	number("open files", func(p bench.FleetPoint) float64 { return float64(p.OpenFiles) })
