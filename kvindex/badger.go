@@ -35,7 +35,7 @@ func openBadger(dir string, memTableBytes int64, logger *slog.Logger) (*badgerEn
 		WithMetricsEnabled(false).
 		WithSyncWrites(false).
 		WithValueLogFileSize(1 << 20).
-		WithValueThreshold(1 << 20).
+		WithValueThreshold(min(1<<20, memTableBytes/8)). // no value is as long
 		WithLogger(log)
 	db, err := badger.OpenManaged(o)
 	if err != nil {

@@ -36,6 +36,19 @@ func (x *Index) CountKeys(inst schema.Instance) (n int) {
 	return n
 }
 
+// CountParts counts the parts of long rows that a collection has.
+func (x *Index) CountParts(inst schema.Instance) (n int) {
+	c := x.eng.iterate(latest, instanceKey(spacePart, inst), false)
+	defer c.close()
+	for c.seek(instanceKey(spacePart, inst)); c.valid(); c.next() {
+		n++
+	}
+	return n
+}
+
+// PartBytes is the length from which a row is stored in parts.
+const PartBytes = partBytes
+
 // CheckDecoders runs every decoder on val; none may panic, and what they take
 // must encode to what they decode again.
 func CheckDecoders(t testing.TB, val []byte) {
@@ -310,4 +323,11 @@ func (e *piecemeal) commit(b *batch, ts uint64, done func(error)) {
 		}
 		e.engine.commit(rest, ts, done)
 	})
+}
+
+// ShortRows has memtables of less than the least, of which a transaction takes a
+// tenth: there are no longer rows.
+func (o Options) ShortRows(memTableBytes int64) Options {
+	o.MemTableBytes, o.shortRows = memTableBytes, true
+	return o
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"maps"
 	"math/rand/v2"
@@ -13,6 +14,7 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"github.com/trinedb/trine/kvindex"
 	"github.com/trinedb/trine/schema"
@@ -125,11 +127,7 @@ func copyIndex(t testing.TB, from, to string) {
 			if d.IsDir() {
 				return os.MkdirAll(filepath.Join(to, rel), 0o750)
 			}
-			data, err := os.ReadFile(path)
-			if err != nil {
-				return err
-			}
-			return os.WriteFile(filepath.Join(to, rel), data, 0o640)
+			return copyFile(path, filepath.Join(to, rel))
 		})
 		after, _ := os.ReadFile(filepath.Join(from, "00", "MANIFEST"))
 		if errors.Is(err, fs.ErrNotExist) || !bytes.Equal(before, after) {
@@ -138,4 +136,35 @@ func copyIndex(t testing.TB, from, to string) {
 		must(t, err)
 		return
 	}
+}
+
+// copyFile copies a file with its holes, which are most of a memtable's.
+func copyFile(from, to string) error {
+	src, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = src.Close() }()
+	info, err := src.Stat()
+	if err != nil {
+		return err
+	}
+	dst, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o640)
+	if err != nil {
+		return err
+	}
+	err = dst.Truncate(info.Size())
+	for end := int64(0); err == nil; {
+		var data int64
+		if data, err = src.Seek(end, unix.SEEK_DATA); errors.Is(err, unix.ENXIO) {
+			return dst.Close() // a hole up to the end
+		}
+		if err == nil {
+			end, err = src.Seek(data, unix.SEEK_HOLE)
+		}
+		if err == nil {
+			_, err = io.Copy(io.NewOffsetWriter(dst, data), io.NewSectionReader(src, data, end-data))
+		}
+	}
+	return errors.Join(err, dst.Close())
 }

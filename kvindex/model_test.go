@@ -6,6 +6,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"iter"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -81,14 +82,15 @@ func newSimulation(t *testing.T, seed uint64) *simulation {
 		dropped: map[schema.Instance]bool{},
 	}
 	s.dirtyBytes = []int64{0, 300, 5000}[seed%3]
-	s.x = s.open(s.dir)
+	s.open()
 	return s
 }
 
-func (s *simulation) open(dir string) *kvindex.Index {
-	o := testOptions(dir)
+// open opens what is in dir, with memtables that are full now and then.
+func (s *simulation) open() {
+	o := testOptions(s.dir).ShortRows(8 << 20)
 	o.DirtyBytes = s.dirtyBytes
-	return openForgetful(s.t, o, s.rnd)
+	s.x = openForgetful(s.t, o, s.rnd)
 }
 
 func (s *simulation) record(inst schema.Instance) schema.Record {
@@ -101,7 +103,9 @@ func (s *simulation) record(inst schema.Instance) schema.Record {
 	}
 	row := fmt.Sprintf("%s=%d", key, s.rnd.IntN(1e6))
 	if inst == big && s.rnd.IntN(3) == 0 {
-		row += string(bytes.Repeat([]byte{byte('a' + s.rnd.IntN(26))}, 256<<10-50+s.rnd.IntN(700<<10)))
+		more := s.rnd.IntN(100) // about one part
+		s.maybe(3, func() { more = s.rnd.IntN(700 << 10) })
+		row += string(bytes.Repeat([]byte{byte('a' + s.rnd.IntN(26))}, kvindex.PartBytes-50+more))
 	}
 	return upsert(key, row)
 }
@@ -114,7 +118,7 @@ func (s *simulation) stage() {
 	records := map[schema.Instance][]schema.Record{}
 	n := 1 + s.rnd.IntN(20)
 	if s.rnd.IntN(20) == 0 {
-		n = 6000 // several transactions
+		n = 500 + s.rnd.IntN(2000) // several transactions
 	}
 	for range n {
 		inst := instances[s.rnd.IntN(len(instances))]
@@ -249,8 +253,12 @@ func (s *simulation) maybe(oneIn int, fn func()) {
 }
 
 // crash goes on from a copy of the directory as a killed process leaves it,
-// or of a stopped one.
+// or of a stopped one, or from nothing.
 func (s *simulation) crash() {
+	if s.rnd.IntN(4) == 0 {
+		s.lose()
+		return
+	}
 	copied := s.t.TempDir()
 	if s.rnd.IntN(3) == 0 {
 		closeIndex(s.t, s.x)
@@ -261,16 +269,86 @@ func (s *simulation) crash() {
 	}
 	copyIndex(s.t, s.dir, copied)
 	s.dir = copied
-	s.x = s.open(copied)
+	s.open()
 	if want := s.position(s.nextApp); s.x.Applied() != want {
 		s.t.Fatalf("applied %s after a crash, want %s", s.x.Applied(), want)
 	}
+	s.restage()
+}
+
+// restage brings back what was not applied.
+func (s *simulation) restage() {
 	for _, c := range s.chunks[s.nextApp:] {
 		s.x.Stage(c.Position, c.Groups)
 		s.x.Publish(c)
 	}
 	if s.staged != nil {
 		s.x.Stage(s.staged.Position, s.staged.Groups)
+	}
+}
+
+// lose goes on from nothing: the log is applied again, and what is not in it is
+// recorded again.
+func (s *simulation) lose() {
+	ctx := context.Background()
+	closeIndex(s.t, s.x)
+	s.dir = s.t.TempDir()
+	s.open()
+	for first := 0; first < s.nextApp; {
+		end := min(s.nextApp, first+1+s.rnd.IntN(20))
+		must(s.t, s.x.Apply(ctx, s.chunks[first:end]...))
+		first = end
+	}
+	for _, inst := range slices.Sorted(maps.Keys(s.lake)) {
+		must(s.t, s.x.RecordFlush(ctx, inst, kvindex.Flush{
+			LakeSeq: s.lake[inst].LakeSeq, Snapshot: s.lake[inst].Snapshot, Set: settings(s.locs[inst]),
+		}))
+	}
+	for inst := range s.dropped {
+		must(s.t, s.x.Drop(ctx, 1, inst))
+	}
+	s.restage()
+}
+
+// finish applies all there is, and compares with an index that begins from nothing.
+func (s *simulation) finish() {
+	s.publish()
+	for s.nextApp < len(s.chunks) {
+		s.apply()
+	}
+	s.check()
+	parts := 0
+	for _, r := range s.applied[big] {
+		if len(r.row) > kvindex.PartBytes {
+			parts += (len(r.row) + kvindex.PartBytes - 1) / kvindex.PartBytes
+		}
+	}
+	if n := s.x.CountParts(big); n != parts {
+		s.t.Errorf("%d parts of rows, want %d", n, parts)
+	}
+	s.x.AwaitReclaim(s.t)
+	got := s.x.Content()
+	s.lose()
+	s.x.AwaitReclaim(s.t)
+	want := s.x.Content()
+	for key, val := range want {
+		if other, ok := got[key]; !ok || !bytes.Equal(other, val) {
+			s.t.Errorf("key %x: %.40x, from nothing %.40x", key, other, val)
+		}
+		delete(got, key)
+	}
+	for key := range got {
+		s.t.Errorf("key %x is not there from nothing", key)
+	}
+}
+
+func settings(locs map[string]kvindex.Location) iter.Seq2[[]byte, kvindex.Location] {
+	return func(yield func([]byte, kvindex.Location) bool) {
+		for key, l := range locs {
+			if !yield([]byte(key), l) {
+				return
+			}
+		}
 	}
 }
 
@@ -306,13 +384,7 @@ func (s *simulation) flush() {
 		}
 	}
 	maps.Copy(locs, set)
-	f.Set = func(yield func([]byte, kvindex.Location) bool) {
-		for key, l := range set {
-			if !yield([]byte(key), l) {
-				return
-			}
-		}
-	}
+	f.Set = settings(set)
 	f.Clear = func(yield func([]byte) bool) {
 		for _, key := range drop {
 			if !yield([]byte(key)) {
@@ -551,37 +623,48 @@ func (s *simulation) checkAnswers() {
 }
 
 var (
-	seeds     = flag.Uint64("seeds", 6, "seeds of TestSimulation and TestSecondaries")
+	seeds     = flag.Uint64("seeds", 0, "seeds of TestSimulation and of TestSecondaries; 0: a few of each")
 	firstSeed = flag.Uint64("first-seed", 0, "the first of them")
 )
 
-func TestSimulation(t *testing.T) {
-	for i := range *seeds {
-		seed := *firstSeed + i
+// seedsOr runs fn beside others for each seed that was asked for, else for a few.
+func seedsOr(t *testing.T, few uint64, fn func(t *testing.T, seed uint64)) {
+	n := *seeds
+	if n == 0 {
+		n = few
+	}
+	for seed := *firstSeed; seed < *firstSeed+n; seed++ {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			t.Parallel()
-			s := newSimulation(t, seed)
-			for step := range 250 {
-				switch n := s.rnd.IntN(100); {
-				case n < 30:
-					s.stage()
-				case n < 35:
-					s.discard()
-				case n < 60:
-					s.publish()
-				case n < 85:
-					s.apply()
-				case n < 93:
-					s.flush()
-				case n < 95:
-					s.crash()
-				case n < 96 && step > 120:
-					s.drop()
-				default:
-					s.check()
-				}
-			}
-			s.check()
+			fn(t, seed)
 		})
 	}
+}
+
+func TestSimulation(t *testing.T) {
+	seedsOr(t, 6, func(t *testing.T, seed uint64) {
+		s := newSimulation(t, seed)
+		defer func() { closeIndex(t, s.x) }()
+		for step := range 250 {
+			switch n := s.rnd.IntN(100); {
+			case n < 30:
+				s.stage()
+			case n < 35:
+				s.discard()
+			case n < 60:
+				s.publish()
+			case n < 85:
+				s.apply()
+			case n < 93:
+				s.flush()
+			case n < 95:
+				s.crash()
+			case n < 96 && step > 120:
+				s.drop()
+			default:
+				s.check()
+			}
+		}
+		s.finish()
+	})
 }

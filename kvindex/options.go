@@ -53,6 +53,10 @@ type Options struct {
 	Now func() time.Time
 	// FreeBytes tells the free space of the disk that holds dir. Default statfs.
 	FreeBytes func(dir string) (uint64, error)
+
+	// shortRows allows smaller memtables: a transaction on one of the least size
+	// just takes the longest row.
+	shortRows bool
 }
 
 const (
@@ -70,7 +74,7 @@ func (o Options) Validate() error {
 	switch {
 	case o.Dir == "":
 		return fmt.Errorf("index options: Dir: %w: name a directory", schema.ErrInvalid)
-	case o.MemTableBytes != 0 && (o.MemTableBytes < minMemTableBytes || o.MemTableBytes > 1<<30):
+	case o.MemTableBytes != 0 && !o.shortRows && (o.MemTableBytes < minMemTableBytes || o.MemTableBytes > 1<<30):
 		return fmt.Errorf("index options: MemTableBytes %d: %w: 16 MiB to 1 GiB", o.MemTableBytes, schema.ErrInvalid)
 	case o.ReclaimPerSecond < 0:
 		return fmt.Errorf("index options: ReclaimPerSecond %d: %w: not below 0", o.ReclaimPerSecond, schema.ErrInvalid)
