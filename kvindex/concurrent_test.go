@@ -15,7 +15,7 @@ import (
 // Every chunk gives every row the chunk's number, in several transactions. A
 // reader must never see two numbers at once, nor an older one than before.
 func TestReadersSeeWholeChunks(t *testing.T) {
-	const rows, chunks, inst = 5000, 12, schema.FirstUserInstance
+	const rows, chunks, inst = 2000, 12, schema.FirstUserInstance
 	ctx := context.Background()
 	x := open(t, t.TempDir())
 	keys := make([][]byte, rows)

@@ -25,11 +25,11 @@ func crashChunk(n uint64, next *schema.Seq) *schema.Chunk {
 	rnd := rand.New(rand.NewPCG(n, 3))
 	rows := 1 + rnd.IntN(50)
 	if n%4 == 0 {
-		rows = 9000
+		rows = 3000
 	}
 	g := schema.Group{Instance: schema.FirstUserInstance, FirstSeq: *next}
 	for range rows {
-		r := upsert(fmt.Sprintf("key %d", rnd.IntN(20_000)), fmt.Sprintf("%d of chunk %d", rnd.IntN(1e9), n))
+		r := upsert(fmt.Sprintf("key %d", rnd.IntN(7_000)), fmt.Sprintf("%d of chunk %d", rnd.IntN(1e9), n))
 		if rnd.IntN(3) == 0 {
 			r = remove(string(r.Key))
 		}

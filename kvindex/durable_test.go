@@ -14,8 +14,9 @@ import (
 func TestDurable(t *testing.T) {
 	const keys, chunks = 50, 250
 	dir, m := t.TempDir(), newMaker()
-	x := open(t, dir)
-	fill := strings.Repeat("x", 200<<10)
+	options := func(dir string) kvindex.Options { return testOptions(dir).ShortRows(2 << 20) }
+	x := openWith(t, options(dir))
+	fill := strings.Repeat("x", 25<<10)
 	var told schema.Position
 	moved, behind := 0, 0
 	for n := 1; n <= chunks; n++ {
@@ -33,7 +34,7 @@ func TestDurable(t *testing.T) {
 		}
 		torn := t.TempDir()
 		copyIndex(t, dir, torn)
-		o := testOptions(torn)
+		o := options(torn)
 		o.BootID = "another" // what is in memtables is lost
 		y, err := kvindex.Open(o)
 		must(t, err)

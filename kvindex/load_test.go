@@ -192,7 +192,7 @@ func TestLoad(t *testing.T) {
 				x.AwaitBuilds(t)
 				x.AwaitReclaim(t)
 			}
-			o := testOptions(t.TempDir())
+			o := testOptions(t.TempDir()).ShortRows(4 << 20)
 			o.Catalog = catalog{}
 			want, err := kvindex.Open(o)
 			must(t, err)
