@@ -71,6 +71,31 @@ func TestStagedDefinition(t *testing.T) {
 	}
 }
 
+// In which order a chunk's rows and its definition were sequenced is not in the
+// chunk: rows that were decided without the index may break its rule, also when the
+// chunk is replayed into an index that has nothing yet.
+func TestDefinitionInAChunkWithRows(t *testing.T) {
+	for name, rows := range map[string][]schema.Record{
+		"failed": {numbered("a", 1), numbered("b", 1)},
+		"ready":  {numbered("a", 1), numbered("b", 2)},
+	} {
+		x, m := openTowns(t, t.TempDir()), newMaker()
+		c := m.chunkOf(map[schema.Instance][]schema.Record{
+			schema.InstanceCollections: {definition(townInst, uniqueN)}, townInst: rows,
+		})
+		must(t, x.Apply(t.Context(), c))
+		var unready *kvindex.NotReadyError
+		if _, err := x.Collisions(townInst, nil); !errors.As(err, &unready) {
+			t.Errorf("%s: a batch before the index is proved: %v", name, err)
+		}
+		x.Build(nil)
+		x.AwaitBuilds(t)
+		if st := stateOf(t, x); st.State.String() != name {
+			t.Errorf("got %+v, want %s", st, name)
+		}
+	}
+}
+
 // A batch that was decided before the index was whole may break its rule: it is
 // waited for before the index is proved.
 func TestProofWaitsForBatchesUnderWay(t *testing.T) {
@@ -156,7 +181,8 @@ func TestReadWaitsForTheDefinition(t *testing.T) {
 	c := m.chunkOf(map[schema.Instance][]schema.Record{
 		schema.InstanceCollections: {definition(townInst, uniqueN)}, townInst: {numbered("a", 1)},
 	})
-	x.Stage(c.Position, c.Groups)
+	x.Stage(c.Position, c.Groups[:1])
+	x.Stage(c.Position, c.Groups[1:])
 	x.Publish(c)
 	read := make(chan error)
 	go func() {

@@ -12,13 +12,13 @@ func (x *Index) Stage(pos schema.Position, groups []schema.Group) {
 	x.stage(c, groups)
 }
 
-// stage adds groups to a chunk, in the order in which they were sequenced:
-// definitions count for what comes after.
+// stage adds groups to a chunk. Those given in one call were sequenced in an order
+// that is not known, before those of the next call.
 func (x *Index) stage(c *stagedChunk, groups []schema.Group) {
 	for i := range groups {
 		g := &groups[i]
 		if g.Instance == schema.InstanceCollections {
-			x.stageDefinitions(c, g)
+			x.stageDefinitions(c, g, groups)
 		}
 		entries := x.stagedEntries(g)
 		x.mu.Lock()

@@ -90,15 +90,16 @@ func (x *Index) cannotStage(err error) {
 }
 
 // stageDefinitions takes note of the indexes that a group of
-// schema.InstanceCollections defines.
-func (x *Index) stageDefinitions(c *stagedChunk, g *schema.Group) {
+// schema.InstanceCollections defines; beside are the groups that come with it.
+func (x *Index) stageDefinitions(c *stagedChunk, g *schema.Group, beside []schema.Group) {
 	if x.opts.Catalog == nil {
 		return
 	}
 	for _, rec := range g.Records {
 		inst, list, ok, err := x.opts.Catalog.Indexes(rec)
 		if err == nil && ok {
-			err = x.stageDefinition(c, inst, list)
+			rows := slices.ContainsFunc(beside, func(o schema.Group) bool { return o.Instance == inst })
+			err = x.stageDefinition(c, inst, list, rows)
 		}
 		if err != nil {
 			x.cannotStage(err)
@@ -106,7 +107,10 @@ func (x *Index) stageDefinitions(c *stagedChunk, g *schema.Group) {
 	}
 }
 
-func (x *Index) stageDefinition(c *stagedChunk, inst schema.Instance, list []schema.IndexSpec) error {
+// stageDefinition takes note of one collection's indexes. A new one is ready if
+// there are no rows that may have been decided without it: rows beside the
+// definition may.
+func (x *Index) stageDefinition(c *stagedChunk, inst schema.Instance, list []schema.IndexSpec, rows bool) error {
 	set, err := x.sequenced(inst)
 	if err != nil || len(set.list) == 0 && len(list) == 0 {
 		return err
@@ -114,7 +118,7 @@ func (x *Index) stageDefinition(c *stagedChunk, inst schema.Instance, list []sch
 	begin := SecondaryBuilding
 	if empty, err := x.neverWritten(inst); err != nil {
 		return err
-	} else if empty {
+	} else if empty && !rows {
 		begin = SecondaryReady
 	}
 	next := set.evolve(list, func(schema.IndexID) SecondaryState { return begin })
