@@ -47,7 +47,7 @@ importrules: ## fail on an import that a room may not have
 
 .PHONY: race
 race: ## test all packages with the race detector, long ones shortened; needs a C compiler
-	CGO_ENABLED=1 go test -timeout 30m -race -short ./...
+	GORACE=atexit_sleep_ms=0 CGO_ENABLED=1 go test -timeout 30m -race -short ./...
 
 .PHONY: s3
 s3: ## test the S3 store against versitygw, which is built by Go

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -16,6 +17,11 @@ import (
 // TestMain puts a `trine` that is this test binary on the PATH, so that tests
 // run real processes.
 func TestMain(m *testing.M) {
+	// The race detector has each process that ends sleep for a second, and these
+	// are hundreds.
+	if err := os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE")); err != nil {
+		panic(err)
+	}
 	testscript.Main(m, map[string]func(){"trine": main})
 }
 

@@ -27,6 +27,7 @@ func TestScripts(t *testing.T) {
 			"serve": scriptServe, "quit": scriptQuit, "crash": scriptCrash,
 		},
 		Setup: func(env *testscript.Env) error {
+			env.Setenv("GORACE", os.Getenv("GORACE"))
 			env.Values[serverKey{}] = new(*process)
 			env.Defer(func() {
 				if p := *env.Values[serverKey{}].(**process); p != nil {
