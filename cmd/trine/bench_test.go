@@ -64,7 +64,7 @@ func TestBenchInterrupt(t *testing.T) {
 // A small fleet is looked at in a server of its own, killed, and dropped.
 func TestBenchFleet(t *testing.T) {
 	folder := t.TempDir()
-	out, code := trine(t, "bench", "fleet", "--n", "200", "--tenants", "7", "--workers", "20",
+	out, code := spawn(t, "bench", "fleet", "--n", "200", "--tenants", "7", "--workers", "20",
 		"--idle", "10ms", "--drop", "--folder", folder, "--json")
 	if code != 0 {
 		t.Fatalf("ended with %d: %s", code, out)

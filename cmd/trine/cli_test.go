@@ -147,9 +147,18 @@ func TestScanToADevice(t *testing.T) {
 		w.Header().Set("Trine-Status", "complete")
 	}))
 	defer server.Close()
-	out, code := trine(t, "--server", server.URL, "scan", "a/b", "--format", "ndjson", "-o", "/dev/stdout")
+	out, code := spawn(t, "--server", server.URL, "scan", "a/b", "--format", "ndjson", "-o", "/dev/stdout")
 	if code != exitOK || out != "{\"n\":1}\n" {
 		t.Errorf("exit code %d: %q", code, out)
+	}
+}
+
+// What run tells is how the process ends.
+func TestExitCodeOfAProcess(t *testing.T) {
+	for words, want := range map[string]int{"version": exitOK, "frobnicate": exitUsage, "apply -f nothing.yaml": exitFailed} {
+		if _, code := spawn(t, strings.Fields(words)...); code != want {
+			t.Errorf("trine %s: exit code %d, want %d", words, code, want)
+		}
 	}
 }
 
@@ -174,9 +183,7 @@ func TestExitCodesOfGuards(t *testing.T) {
 		{"write a/c --producer p --producer-seq 1 --if-seq 0", exitUsage},
 		{"import a/c /dev/null --format ndjson --fence=", exitUsage},
 	} {
-		cmd := command(append(strings.Fields(tc.args), "--server", p.url)...)
-		out, _ := cmd.CombinedOutput()
-		if got := cmd.ProcessState.ExitCode(); got != tc.code {
+		if out, got := trine(t, append(strings.Fields(tc.args), "--server", p.url)...); got != tc.code {
 			t.Errorf("trine %s: exit code %d, want %d: %s", tc.args, got, tc.code, out)
 		}
 	}

@@ -106,18 +106,6 @@ func TestLakeFormatByHand(t *testing.T) {
 	mustRun(t, "", "verify")
 }
 
-// mustRun runs a command that must succeed, and gives what it prints.
-func mustRun(t *testing.T, input string, args ...string) string {
-	t.Helper()
-	cmd := command(args...)
-	cmd.Stdin = strings.NewReader(input)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("trine %s: %v\n%s", strings.Join(args, " "), err, out)
-	}
-	return string(out)
-}
-
 func tableStatus(t *testing.T) (s client.TableStatus) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(mustRun(t, "", "lake", "status", "shop/items", "--json")), &s); err != nil {

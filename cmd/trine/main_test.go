@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -96,8 +97,30 @@ func (p *process) stop() error {
 	return err
 }
 
-// trine runs one command of the command line in this process.
+// trine runs one command of the command line in this process, for one of its own
+// takes longer to start than most commands take.
 func trine(t testing.TB, args ...string) (stdout string, code int) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = run(t.Context(), args, strings.NewReader(""), &out, &errs)
+	if errs.Len() > 0 {
+		t.Logf("trine %s: %s", strings.Join(args, " "), errs.String())
+	}
+	return out.String(), code
+}
+
+// mustRun runs a command in this process that must succeed, and gives what it prints.
+func mustRun(t *testing.T, input string, args ...string) string {
+	t.Helper()
+	var out bytes.Buffer
+	if code := run(t.Context(), args, strings.NewReader(input), &out, &out); code != exitOK {
+		t.Fatalf("trine %s: exit code %d\n%s", strings.Join(args, " "), code, out.String())
+	}
+	return out.String()
+}
+
+// spawn runs a command in a process of its own.
+func spawn(t testing.TB, args ...string) (stdout string, code int) {
 	t.Helper()
 	cmd := command(args...)
 	var errs strings.Builder
