@@ -29,6 +29,7 @@ type townsim struct {
 	applied int
 	durable map[string]town // by id
 	indexes []definedIndex  // durable
+	known   []definedIndex  // when rows are decided
 	nextID  schema.IndexID
 
 	mu     sync.Mutex // with the builder's barrier
@@ -108,7 +109,7 @@ func (s *townsim) town() town {
 }
 
 func (s *townsim) indexed(field int) bool {
-	return slices.ContainsFunc(s.indexes, func(x definedIndex) bool { return slices.Contains(x.Fields, field) })
+	return slices.ContainsFunc(s.known, func(x definedIndex) bool { return slices.Contains(x.Fields, field) })
 }
 
 // stage sequences a batch, without the records that a unique index refuses.
@@ -124,7 +125,9 @@ func (s *townsim) stage() {
 	if s.rnd.IntN(6) == 0 {
 		s.redefine(records)
 	}
+	s.known = s.indexes
 	if definedFirst {
+		s.known = append(slices.Clip(s.indexes), s.then...)
 		s.stageGroup(schema.InstanceCollections, records)
 	}
 	n := s.rnd.IntN(12)
