@@ -2,8 +2,12 @@ package node_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -93,4 +97,39 @@ func TestTakeOver(t *testing.T) {
 	}
 	write(t, second, c, ingest.OpUpsert, `{"id":4,"name":"d"}`)
 	mustVerify(t, second)
+}
+
+// TestEnginesFindTheStore has the catalog tell where the tables' store is, also
+// before any table is loaded.
+func TestEnginesFindTheStore(t *testing.T) {
+	t.Setenv("AWS_REGION", "eu-south-9") // the URL names none
+	o := s3Options(t, false)
+	n := openNode(t, o)
+	makeCollection(t, n, fmt.Sprintf(itemsDef, ""))
+	server := httptest.NewServer(n.Iceberg())
+	t.Cleanup(server.Close)
+	_, endpoint, _ := strings.Cut(o.Store, "endpoint=")
+	want := map[string]string{
+		"s3.endpoint": endpoint, "s3.region": "eu-south-9", "client.region": "eu-south-9", "s3.path-style-access": "true",
+	}
+	for path, member := range map[string]string{"/v1/config": "defaults", "/v1/namespaces/shop/tables/items": "config"} {
+		var all map[string]json.RawMessage
+		var got map[string]string
+		getJSON(t, server.URL+path, &all)
+		if err := json.Unmarshal(all[member], &got); err != nil || !maps.Equal(got, want) {
+			t.Errorf("%s of %s: %v, want %v (%v)", member, path, got, want, err)
+		}
+	}
+}
+
+func getJSON(t *testing.T, url string, into any) {
+	t.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(into); err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %s, %v", url, resp.Status, err)
+	}
 }

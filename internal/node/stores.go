@@ -195,7 +195,7 @@ func (s *stores) openLake(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	s.baseURI, s.engine = config.BaseURI(), engineProperties(config)
+	s.baseURI, s.engine = config.BaseURI(), engineProperties(config, store.Region())
 	s.objects, err = counted("lake", store, o)
 	return err
 }
@@ -213,12 +213,10 @@ func (s *stores) openS3(ctx context.Context, o Options, config s3.Config) (*s3.S
 }
 
 // engineProperties are what an engine needs to reach the store, beside
-// credentials, which it has of its own.
-func engineProperties(c s3.Config) map[string]string {
-	p := map[string]string{}
-	if c.Region != "" {
-		p["s3.region"], p["client.region"] = c.Region, c.Region
-	}
+// credentials. The region is told even if the URL has none: an engine that
+// signs for another one is refused.
+func engineProperties(c s3.Config, region string) map[string]string {
+	p := map[string]string{"s3.region": region, "client.region": region}
 	if c.Endpoint != "" {
 		p["s3.endpoint"] = c.Endpoint
 	}

@@ -45,7 +45,9 @@ type Source interface {
 // Options configure the handler. The zero value of a member is its default.
 type Options struct {
 	Logger *slog.Logger // default: discards
-	// TableConfig is handed out with every table, as "s3.endpoint"; default none.
+	// TableConfig is what engines need to reach the tables' store, as
+	// "s3.endpoint". It is handed out with every table, and as the defaults of
+	// the catalog, which an engine's own settings go before; default none.
 	TableConfig map[string]string
 	// Drops lets engines drop tables, which end with their logs.
 	Drops bool
@@ -228,5 +230,5 @@ func (q *call) config() error {
 			overrides["prefix"] = warehouse
 		}
 	}
-	return q.json(map[string]any{"defaults": map[string]string{}, "overrides": overrides, "endpoints": endpoints})
+	return q.json(map[string]any{"defaults": q.opts.TableConfig, "overrides": overrides, "endpoints": endpoints})
 }

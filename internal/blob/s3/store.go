@@ -161,8 +161,11 @@ func (s *Store) Usage() map[Verb]Usage {
 	return maps.Clone(s.meter.usage)
 }
 
-// Config is where the store lies.
+// Config is where the store lies, as it was given.
 func (s *Store) Config() Config { return s.c }
+
+// Region is the region that requests are signed for.
+func (s *Store) Region() string { return s.client.Options().Region }
 
 // ready is what every call checks before it does anything.
 func (s *Store) ready(ctx context.Context, name string) error {
