@@ -56,6 +56,7 @@ func (x *Index) drop(timeMicros int64, insts []schema.Instance) error {
 		b.put(instanceKey(spaceReclaim, inst), nil)
 		b.delete(instanceKey(spaceStats, inst))
 		b.delete(instanceKey(spaceDirty, inst))
+		b.delete(instanceKey(spaceUse, inst))
 	}
 	if len(fresh) == 0 {
 		return nil

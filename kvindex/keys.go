@@ -20,6 +20,7 @@ const (
 	spaceBuild       space = 0x08
 	spaceSweep       space = 0x09
 	spaceUpkeep      space = 0x0a
+	spaceUse         space = 0x0b
 	spaceRow         space = 0x10
 	spacePart        space = 0x11
 	spaceLocation    space = 0x12

@@ -38,14 +38,18 @@ type Cleaned struct {
 // files, so that one that was cut short is found and repeated; the floor is
 // raised before (floor.go says why).
 func (l *Lake) Clean(ctx context.Context, c *schema.Collection, pace func(ctx context.Context, requests int) error) (Cleaned, error) {
-	k := &cleaner{lake: l, path: tableOf(c), pace: pace, manifests: map[string]*manifest{}, shared: map[string][]string{}}
-	if k.pace == nil {
-		k.pace = func(ctx context.Context, _ int) error { return ctx.Err() }
-	}
+	k := l.newCleaner(c, pace)
 	if err := k.run(ctx, c); err != nil {
 		return k.done, fmt.Errorf("remove old versions of the table of %s: %w", c, err)
 	}
 	return k.done, nil
+}
+
+func (l *Lake) newCleaner(c *schema.Collection, pace func(ctx context.Context, requests int) error) *cleaner {
+	if pace == nil {
+		pace = func(ctx context.Context, _ int) error { return ctx.Err() }
+	}
+	return &cleaner{lake: l, path: tableOf(c), pace: pace, manifests: map[string]*manifest{}, shared: map[string][]string{}}
 }
 
 type cleaner struct {

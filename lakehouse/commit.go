@@ -118,6 +118,7 @@ type commitTask struct {
 	lake       *Lake
 	collection *schema.Collection
 	base       *Snapshot // nil: the table is created
+	after      int       // without base: the version that withdrew an earlier table, 0 if there was none
 	path       tablePath
 	id         uuid.UUID // in the names of its metadata files
 	progress   progress
@@ -179,10 +180,16 @@ func (t *commitTask) arrange() error {
 }
 
 func (l *Lake) newTask(c *schema.Collection, base *Snapshot) *commitTask {
-	return &commitTask{
+	t := &commitTask{
 		lake: l, collection: c, base: base, path: tableOf(c), id: l.newID(), began: l.opts.Now(),
 		gone: map[uint32]bool{}, deletes: map[uint32]*entry{},
 	}
+	// Who creates a table has just seen that there is none. If the memory of that was
+	// lost, the commit is a conflict, by the floor.
+	if last := l.cache.get(t.path); base == nil && last != nil && last.gone {
+		t.after = last.version
+	}
+	return t
 }
 
 // checkBase refuses a base that no version can follow.
@@ -206,7 +213,7 @@ func (t *commitTask) checkFree(ctx context.Context) error {
 // version is the number of the version being made.
 func (t *commitTask) version() int {
 	if t.base == nil {
-		return 1
+		return t.after + 1
 	}
 	return t.base.version + 1
 }

@@ -73,6 +73,7 @@ func (t *commitTask) follow(ctx context.Context, e edit, beforePublish func()) (
 	if next.meta, err = table.ParseMetadataBytes(next.raw); err != nil {
 		return nil, fmt.Errorf("build metadata: %w", err)
 	}
+	next.gone = withdraws(next.meta)
 	if err := next.index(); err != nil {
 		return nil, err
 	}

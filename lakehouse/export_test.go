@@ -21,3 +21,9 @@ func EncodePuffin(uris []string, rows [][]uint32) ([]byte, error) {
 	raw, _, err := encodePuffin(files)
 	return raw, err
 }
+
+// RecodeFloor decodes a floor and encodes it.
+func RecodeFloor(data []byte) ([]byte, error) {
+	f, err := parseFloor(data)
+	return f.encode(), err
+}

@@ -21,10 +21,15 @@ import (
 //     seen, does not lie above it.
 //   - A committer that slept until its version was removed can make it again, but
 //     finds the floor above it, and knows that it has lost.
+//
+// The floor of a withdrawn table names the version that withdrew it: that one is gone
+// too, or about to be, and the versions of a table that is made anew lie above.
 type floor struct {
 	version int    // 0: none was set
 	held    []held // ascending
 	object  blob.Version
+
+	withdrawn bool // the version is the last of a table that was withdrawn
 }
 
 // held is a version below the floor that was left where it is, with all files of
@@ -35,10 +40,12 @@ type held struct {
 	sequence int64 // Iceberg's sequence number of the snapshot
 }
 
-// floor is a table's floor, 0 if none was set.
-func (l *Lake) floor(ctx context.Context, table tablePath) (int, error) {
-	f, err := l.readFloor(ctx, table)
-	return f.version, err
+// withdrawnLine follows the number of a withdrawn table's floor.
+const withdrawnLine = "withdrawn"
+
+// buries reports that a version lies where no commit can make one any more.
+func (f *floor) buries(version int) bool {
+	return version < f.version || f.withdrawn && version == f.version
 }
 
 func (l *Lake) readFloor(ctx context.Context, table tablePath) (floor, error) {
@@ -65,11 +72,15 @@ func parseFloor(data []byte) (f floor, err error) {
 		return f, fmt.Errorf("%.20q is no version: %w", data, schema.ErrCorrupt)
 	}
 	for lines.Scan() {
+		if lines.Text() == withdrawnLine && len(f.held) == 0 && !f.withdrawn {
+			f.withdrawn = true
+			continue
+		}
 		var h held
 		if n, err := fmt.Sscanf(lines.Text(), "%d %d %d", &h.version, &h.snapshot, &h.sequence); n != 3 || err != nil {
 			return f, fmt.Errorf("%.60q is no held version: %w", lines.Text(), schema.ErrCorrupt)
 		}
-		if last := len(f.held) - 1; h.version < 1 || h.version >= f.version || last >= 0 && h.version <= f.held[last].version {
+		if last := len(f.held) - 1; f.withdrawn || h.version < 1 || h.version >= f.version || last >= 0 && h.version <= f.held[last].version {
 			return f, fmt.Errorf("held version %d is out of order: %w", h.version, schema.ErrCorrupt)
 		}
 		f.held = append(f.held, h)
@@ -79,6 +90,9 @@ func parseFloor(data []byte) (f floor, err error) {
 
 func (f *floor) encode() []byte {
 	out := strconv.AppendInt(nil, int64(f.version), 10)
+	if f.withdrawn {
+		out = append(out, "\n"+withdrawnLine...)
+	}
 	for _, h := range f.held {
 		out = fmt.Appendf(out, "\n%d %d %d", h.version, h.snapshot, h.sequence)
 	}

@@ -72,11 +72,14 @@ func pastOf(version int, meta table.Metadata) (p pastMeta, err error) {
 // lowest is the lowest version that is still there: the floor, or below it what
 // a removal that was cut short has left.
 func (l *Lake) lowest(ctx context.Context, path tablePath) (int, error) {
-	floor, err := l.floor(ctx, path)
+	floor, err := l.readFloor(ctx, path)
 	if err != nil {
 		return 0, err
 	}
-	low := max(1, floor)
+	low := max(1, floor.version)
+	if floor.withdrawn {
+		low++ // of a table that is made anew
+	}
 	for low > 1 {
 		found, err := l.exists(ctx, path.version(low-1))
 		if err != nil {

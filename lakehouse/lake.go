@@ -42,6 +42,7 @@ type Options struct {
 	SnapshotAge     time.Duration    // of these, older ones are not named but for the newest; default DefaultSnapshotAge
 	FileGrace       time.Duration    // files stay so long after the last version that names them; default DefaultFileGrace
 	OrphanGrace     time.Duration    // files that no version names stay so long; a commit must take less than half; default DefaultOrphanGrace
+	Sole            bool             // no other process ever commits to the store: see ForgetWithdrawn
 	CacheBytes      int64            // bound of the newest versions in memory; default DefaultCacheBytes
 	ReadBytes       int64            // of a column that is read at a time; default 32 KiB of file: and 4 MiB of other URIs, whose requests cost more
 	ArrangeBytes    int64            // bound of the rows that wait to be sorted by partition; default DefaultArrangeBytes
@@ -106,16 +107,35 @@ func (l *Lake) OrphanGrace() time.Duration { return l.opts.OrphanGrace }
 
 // Current is the newest version of a collection's table. It asks the store
 // whether a newer one than the one it knows exists, so it is right however the
-// newer one came about. Without a table it returns schema.ErrNotFound.
+// newer one came about. Without a table, or with one that is withdrawn, it returns
+// schema.ErrNotFound.
 func (l *Lake) Current(ctx context.Context, c *schema.Collection) (*Snapshot, error) {
+	s, err := l.last(ctx, c)
+	if err == nil && s.gone {
+		err = fmt.Errorf("table of %s is withdrawn: %w", c, schema.ErrNotFound)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// last is the newest version, also if that withdraws the table.
+func (l *Lake) last(ctx context.Context, c *schema.Collection) (*Snapshot, error) {
 	table := tableOf(c)
 	known := l.cache.get(table)
-	version, err := l.newest(ctx, table, known)
+	version, gone, err := l.newest(ctx, table, known)
 	if err != nil {
 		return nil, fmt.Errorf("find table of %s: %w", c, err)
 	}
-	if known != nil && known.version == version {
+	if known != nil && known.version == version && (!gone || known.meta == nil) {
 		return known, nil
+	}
+	if gone {
+		s := l.withdrawn(table, version)
+		l.cache.drop(table)
+		l.cache.put(s)
+		return s, nil
 	}
 	s, err := l.load(ctx, c, table, version)
 	if err != nil {
@@ -128,26 +148,31 @@ func (l *Lake) Current(ctx context.Context, c *schema.Collection) (*Snapshot, er
 // newest is the number of a table's newest version. From the floor on versions
 // have no gaps, so a probe upward from any that exists is exact; the hint only
 // shortens it. Below the floor versions may be gone, so that an absent one proves
-// nothing: the floor is asked after the probe.
-func (l *Lake) newest(ctx context.Context, table tablePath, known *Snapshot) (int, error) {
-	from := l.probeFrom(ctx, table, known)
+// nothing: the floor is asked after the probe. gone: the floor says that the table
+// was withdrawn, and there is none after that.
+func (l *Lake) newest(ctx context.Context, table tablePath, known *Snapshot) (version int, gone bool, err error) {
+	from, exists := l.probeFrom(ctx, table, known), known != nil
 	for {
-		last, err := l.probe(ctx, table, from, known != nil)
+		last, err := l.probe(ctx, table, from, exists)
 		if err != nil {
-			return 0, err
+			return 0, false, err
 		}
-		floor, err := l.floor(ctx, table)
+		floor, err := l.readFloor(ctx, table)
 		switch {
 		case err != nil:
-			return 0, err
-		case floor > last && floor != from: // versions were removed under the probe
-			from, known = floor, nil
+			return 0, false, err
+		case floor.withdrawn && last < floor.version: // a table after it begins above
+			from, exists = floor.version, true
+		case floor.withdrawn:
+			return last, last == floor.version, nil
+		case floor.version > last && floor.version != from: // versions were removed under the probe
+			from, exists = floor.version, false
 		case last > 0:
-			return last, nil
-		case from > 1 && floor == 0: // the hint was wrong
+			return last, false, nil
+		case from > 1 && floor.version == 0: // the hint was wrong
 			from = 1
 		default:
-			return 0, schema.ErrNotFound
+			return 0, false, schema.ErrNotFound
 		}
 	}
 }

@@ -20,10 +20,7 @@ const maxOrphans = 100_000
 // stay, for a commit may be about to name them: it refuses to, past half of that.
 // A file whose name does not tell its age stays.
 func (l *Lake) RemoveOrphans(ctx context.Context, c *schema.Collection, pace func(ctx context.Context, requests int) error) (int, error) {
-	k := &cleaner{lake: l, path: tableOf(c), pace: pace}
-	if k.pace == nil {
-		k.pace = func(ctx context.Context, _ int) error { return ctx.Err() }
-	}
+	k := l.newCleaner(c, pace)
 	n, err := k.removeOrphans(ctx, c)
 	if err != nil {
 		return n, fmt.Errorf("remove orphans of the table of %s: %w", c, err)
@@ -69,7 +66,7 @@ func (k *cleaner) suspects(ctx context.Context) (map[string]bool, error) {
 			}
 		}
 		if version, ok := k.versionOf(name); ok {
-			if version < k.floor.version {
+			if k.floor.buries(version) {
 				found[name] = true
 			}
 		} else if born, ok := bornAt(name); ok && born.Before(old) {
@@ -136,7 +133,7 @@ func (k *cleaner) acquitVersion(ctx context.Context, v int, suspects, read map[s
 		return err
 	}
 	delete(suspects, k.path.version(v))
-	return k.acquitList(ctx, p.list, v < k.floor.version, suspects, read)
+	return k.acquitList(ctx, p.list, k.floor.buries(v), suspects, read)
 }
 
 func (k *cleaner) acquitList(ctx context.Context, list string, partly bool, suspects, read map[string]bool) error {

@@ -33,6 +33,19 @@ func (s *Snapshot) Pin() (unpin func()) {
 	})
 }
 
+// pinnedTable reports whether any snapshot of a table is pinned. It looks at all that
+// are being read in this process.
+func (p *pins) pinnedTable(table tablePath) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for key := range p.held {
+		if key.table == table {
+			return true
+		}
+	}
+	return false
+}
+
 func (p *pins) pinned(table tablePath, snapshot int64) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -72,20 +72,20 @@ func (t *commitTask) publish(ctx context.Context, next *Snapshot) error {
 func (t *commitTask) confirm(ctx context.Context, version int) error {
 	asking, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 	defer cancel()
-	var floor int
+	var floor floor
 	var err error
 	for range publishTries {
-		if floor, err = t.lake.floor(asking, t.path); err == nil {
+		if floor, err = t.lake.readFloor(asking, t.path); err == nil {
 			break
 		}
 	}
 	if err != nil {
 		return fmt.Errorf("confirm version %d: %w: %w", version, schema.ErrUnknownOutcome, err)
 	}
-	if floor <= version {
+	if !floor.buries(version) {
 		return nil
 	}
 	t.keep = false
 	t.wrote(t.path.version(version))
-	return fmt.Errorf("version %d lies below the floor %d: %w", version, floor, schema.ErrConflict)
+	return fmt.Errorf("version %d lies below the floor %d: %w", version, floor.version, schema.ErrConflict)
 }

@@ -30,6 +30,7 @@ type Snapshot struct {
 	files     []tableFile // by ascending ordinal
 	order     []int       // of files, as they are read; nil: as they are
 	weight    int64       // bytes in memory, about
+	gone      bool        // the table is withdrawn by it; without meta: its files are gone too
 }
 
 // tableFile is a data file with its delete file, if it has one.
@@ -228,7 +229,7 @@ func (l *Lake) load(ctx context.Context, c *schema.Collection, path tablePath, v
 	if current == nil {
 		return nil, fmt.Errorf("parse %s: no current snapshot: %w", name, schema.ErrCorrupt)
 	}
-	s := &Snapshot{lake: l, table: path, version: version, raw: raw, meta: meta}
+	s := &Snapshot{lake: l, table: path, version: version, raw: raw, meta: meta, gone: withdraws(meta)}
 	if err := s.fill(ctx, current); err != nil {
 		return nil, err
 	}

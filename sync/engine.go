@@ -70,6 +70,9 @@ type Options struct {
 	// NoUpkeep leaves tables as flushes make them, but for what Compact and
 	// ExpireTable are asked for.
 	NoUpkeep bool
+	// WithdrawAfter is how long no engine has asked for the table of a small
+	// collection before it is withdrawn. Default 0: never.
+	WithdrawAfter time.Duration
 	// UpkeepEvery is the least time between two removals of old versions of one
 	// table. Default 10 min.
 	UpkeepEvery time.Duration

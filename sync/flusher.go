@@ -145,20 +145,29 @@ func (f *flusher) consider(ctx context.Context, inst schema.Instance, stats kvin
 	if inst < schema.FirstUserInstance || stats.NextSeq <= stats.LakeSeq {
 		return nil
 	}
-	full := stats.TailBytes >= f.engine.opts.FlushBytes
 	c, err := f.engine.catalog.ByInstance(ctx, inst)
-	switch {
-	case errors.Is(err, schema.ErrNotFound):
+	if errors.Is(err, schema.ErrNotFound) {
 		return nil // dropped
-	case err != nil:
+	}
+	if err != nil {
 		return err
-	case c.Options.Lake == schema.LakeOff:
-	case full:
-		f.schedule(inst, f.engine.opts.Now())
-	case stats.LakeSnapshot != 0 || c.Options.Lake == schema.LakePinned:
-		f.schedule(inst, stats.TailSince.Add(c.Options.LakeFreshness))
+	}
+	if at, ok := f.dueBy(c, stats); ok {
+		f.schedule(inst, at)
 	}
 	return nil
+}
+
+// dueBy is when what waits in a collection's tail is to be flushed, if it is.
+func (f *flusher) dueBy(c *schema.Collection, stats kvindex.Stats) (time.Time, bool) {
+	switch {
+	case c.Options.Lake == schema.LakeOff:
+	case stats.TailBytes >= f.engine.opts.FlushBytes:
+		return f.engine.opts.Now(), true
+	case stats.LakeSnapshot != 0 || c.Options.Lake == schema.LakePinned:
+		return stats.TailSince.Add(c.Options.LakeFreshness), true
+	}
+	return time.Time{}, false
 }
 
 // schedule makes a collection due, but not before the retry of one that failed:
@@ -228,7 +237,17 @@ type flushed struct {
 // flush makes one commit, so that a long tail does not keep other tables
 // waiting: the rest of it is due again, after those that were due before.
 func (f *flusher) flush(ctx context.Context, inst schema.Instance) (more bool, err error) {
-	_, more, err = f.engine.flush(ctx, inst, true)
+	stats, err := f.engine.index.Stats(ctx, inst)
+	if err != nil {
+		return false, err
+	}
+	c, err := f.engine.catalog.ByInstance(ctx, inst)
+	if err == nil {
+		if _, ok := f.dueBy(c, stats); !ok {
+			return false, nil // its table was withdrawn meanwhile
+		}
+		_, more, err = f.engine.flush(ctx, inst, true)
+	}
 	if errors.Is(err, schema.ErrNotFound) || errors.Is(err, schema.ErrUnsupported) {
 		return false, nil // dropped meanwhile, or to have no table any more
 	}

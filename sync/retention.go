@@ -51,10 +51,11 @@ func (e *Engine) Retain(ctx context.Context, a *segment.Archive, s segment.Span)
 	r.soon = r.soon || len(r.trims) > 0
 	for len(r.trims) > 0 {
 		n := min(len(r.trims), maxTrimsAtOnce)
-		if _, err := e.appendTrims(ctx, r.trims[:n]); err != nil {
+		done, err := e.setTrims(ctx, r.trims[:n])
+		if err != nil {
 			return log.Retained{}, fmt.Errorf("set %d trim points: %w", n, err)
 		}
-		e.metrics.trims.Add(float64(n))
+		e.metrics.trims.Add(float64(done))
 		r.trims = r.trims[n:]
 	}
 	if err := e.forgetDropped(ctx, a, r.given); err != nil {
@@ -241,6 +242,12 @@ func (e *Engine) lakeAllows(ctx context.Context, c *schema.Collection, before sc
 	stats, err := e.index.Stats(ctx, c.Instance)
 	if err != nil {
 		return 0, err
+	}
+	if !c.Schema.Keyed() {
+		// What was made on demand goes again, and must find the log whole.
+		if onDemand, err := e.onDemand(ctx, c, stats); onDemand || err != nil {
+			return 0, err
+		}
 	}
 	if stats.LakeSnapshot != 0 {
 		return min(before, stats.LakeSeq), nil

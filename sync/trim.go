@@ -23,18 +23,35 @@ func (e *Engine) Trim(ctx context.Context, c *schema.Collection, before schema.S
 	if err == nil {
 		err = trimmable(c, before, next)
 	}
-	if err == nil {
-		err = e.flushBelow(ctx, c, before)
-	}
 	if err != nil {
 		return Trimmed{}, fmt.Errorf("trim %s: %w", c, err)
 	}
-	out, err := e.appendTrims(ctx, []trim{{c, before}})
+	out, err := e.trimFlushed(ctx, trim{c, before})
 	if err != nil {
 		return Trimmed{}, fmt.Errorf("trim %s: %w", c, err)
 	}
 	out.First, err = e.firstSeq(ctx, c.Instance)
 	return out, err
+}
+
+// trimFlushed trims a log after it has flushed what the table lacks.
+func (e *Engine) trimFlushed(ctx context.Context, t trim) (Trimmed, error) {
+	h := heldTables{e: e}
+	defer h.release()
+	for {
+		if err := e.flushBelow(ctx, t.c, t.before); err != nil {
+			return Trimmed{}, err
+		}
+		ok, err := h.hold(ctx, t, true)
+		if err != nil {
+			return Trimmed{}, err
+		}
+		if ok {
+			return e.appendTrims(ctx, []trim{t})
+		}
+		h.release() // the table was withdrawn in between
+		h.done = nil
+	}
 }
 
 func trimmable(c *schema.Collection, before, next schema.Seq) error {

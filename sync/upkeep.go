@@ -18,7 +18,8 @@ import (
 const upkeepRetry = 5 * time.Minute
 
 // upkeeper does what tables need beside commits: it merges small and worn files,
-// expires snapshots, and removes versions, files and orphans whose time has come.
+// expires snapshots, removes versions, files and orphans whose time has come, and
+// withdraws tables that nobody asks for.
 // It finds work from commits, and after a restart from the index's marks: a table
 // that nobody writes to is in its books only until all is done.
 //
@@ -119,11 +120,18 @@ func (u *upkeeper) run(ctx context.Context) {
 		return
 	}
 	u.seed(ctx)
+	sweepAt := u.engine.opts.Now()
 	for ctx.Err() == nil {
+		if u.engine.opts.WithdrawAfter > 0 && !u.engine.opts.Now().Before(sweepAt) {
+			sweepAt = u.sweep(ctx)
+		}
 		inst, t, ok, wait := u.take()
 		if ok {
 			u.visit(ctx, inst, t)
 			continue
+		}
+		if u.engine.opts.WithdrawAfter > 0 {
+			wait = max(0, min(wait, sweepAt.Sub(u.engine.opts.Now())))
 		}
 		timer := time.NewTimer(wait)
 		select {
@@ -205,7 +213,11 @@ func (u *upkeeper) work(ctx context.Context, inst schema.Instance, t *tableUpkee
 		compactErr = nil
 	}
 	snap, next, err := u.remove(ctx, c, t)
-	if err = errors.Join(compactErr, err); err != nil || snap == nil {
+	if err = errors.Join(compactErr, err); err != nil {
+		return next, 0, err
+	}
+	if snap == nil {
+		next, err = u.removeWithdrawn(ctx, c)
 		return next, 0, err
 	}
 	switch {

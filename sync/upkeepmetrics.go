@@ -11,6 +11,7 @@ type upkeepMetrics struct {
 	compactions, rows, bytesIn, bytesOut prometheus.Counter
 	seconds, failures                    prometheus.Counter
 	versions, files, bytes, orphans      prometheus.Counter
+	withdrawn                            prometheus.Counter
 	waiting                              prometheus.Gauge
 }
 
@@ -28,6 +29,7 @@ func newUpkeepMetrics() upkeepMetrics {
 		versions:    counter("removed_versions_total", "Old versions of tables that were removed."),
 		files:       counter("removed_files_total", "Data and delete files that were removed with them."),
 		bytes:       counter("removed_bytes_total", "Bytes of these files."),
+		withdrawn:   counter("withdrawn_tables_total", "Tables that were withdrawn since no engine asked for them."),
 		orphans:     counter("removed_orphans_total", "Files removed that no version named."),
 		waiting: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "trine_upkeep_waiting_tables", Help: "Tables that have work for upkeep, now or at a later time."}),
@@ -37,7 +39,7 @@ func newUpkeepMetrics() upkeepMetrics {
 func (m *upkeepMetrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.compactions, m.rows, m.bytesIn, m.bytesOut, m.seconds, m.failures,
-		m.versions, m.files, m.bytes, m.orphans, m.waiting,
+		m.versions, m.files, m.bytes, m.orphans, m.withdrawn, m.waiting,
 	}
 }
 

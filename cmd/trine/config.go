@@ -45,6 +45,7 @@ type config struct {
 	LakeSnapshotAge time.Duration `koanf:"lake_snapshot_age" yaml:"lake_snapshot_age"`
 	LakeFileGrace   time.Duration `koanf:"lake_file_grace" yaml:"lake_file_grace"`
 	LakeOrphanGrace time.Duration `koanf:"lake_orphan_grace" yaml:"lake_orphan_grace"`
+	LakeWithdraw    time.Duration `koanf:"lake_withdraw_after" yaml:"lake_withdraw_after"`
 	IcebergDrop     string        `koanf:"iceberg_drop" yaml:"iceberg_drop"`
 	MinFreeBytes    int64         `koanf:"min_free_bytes" yaml:"min_free_bytes"`
 	ShutdownTimeout time.Duration `koanf:"shutdown_timeout" yaml:"shutdown_timeout"`
@@ -71,8 +72,9 @@ var configDefaults = map[string]any{
 	"flush_bytes": 32 << 20, "flush_deadline": "10s",
 	"segment_bytes": 64 << 20, "segment_age": "1h", "segment_grace": "10m", "answers_kept": "24h",
 	"lake_upkeep": "auto", "lake_snapshots": 10, "lake_snapshot_age": "24h", "lake_file_grace": "4h", "lake_orphan_grace": "72h",
-	"iceberg_drop":   "off",
-	"min_free_bytes": 512 << 20, "shutdown_timeout": "30s",
+	"lake_withdraw_after": "168h",
+	"iceberg_drop":        "off",
+	"min_free_bytes":      512 << 20, "shutdown_timeout": "30s",
 	"stall_timeout": arrowhttp.DefaultStallTimeout.String(), "max_scans": arrowhttp.DefaultMaxScans,
 	"max_log_reads": arrowhttp.DefaultMaxLogReads, "max_follows": arrowhttp.DefaultMaxFollows,
 	"max_verifies":   arrowhttp.DefaultMaxVerifies,
@@ -102,6 +104,7 @@ var configHelp = []struct{ key, help string }{
 	{"lake_snapshot_age", "age past which a snapshot can no longer be read, but for the newest"},
 	{"lake_file_grace", "how long files stay after the last version that names them: longer than the longest query"},
 	{"lake_orphan_grace", "how long files stay that no version names: longer than the longest commit, twice"},
+	{"lake_withdraw_after", "how long no engine asks for the table of a small collection before its files are removed; they are made again when one does; 0: never"},
 	{"iceberg_drop", "on: DROP TABLE of an SQL engine drops the collection, its log too; off: it is refused"},
 	{"min_free_bytes", "free disk space below which writes are refused; negative: never"},
 	{"shutdown_timeout", "longest that a shutdown waits for requests and stores"},
@@ -233,6 +236,8 @@ func decodeConfig(k *koanf.Koanf) (config, error) {
 		return c, usage("config: lake_snapshots %d: want 1 to 1000", c.LakeSnapshots)
 	case c.LakeSnapshotAge <= 0 || c.LakeFileGrace <= 0 || c.LakeOrphanGrace <= 0:
 		return c, usage("config: lake_snapshot_age, lake_file_grace and lake_orphan_grace are times above 0, as 4h")
+	case c.LakeWithdraw < 0 || c.LakeWithdraw > 0 && c.LakeWithdraw < time.Minute:
+		return c, usage("config: lake_withdraw_after %s: want at least 1m, or 0 for never", c.LakeWithdraw)
 	}
 	if err := choice("lake-upkeep", c.LakeUpkeep, "auto", "off"); err != nil {
 		return c, err

@@ -82,7 +82,7 @@ func startServer(ctx context.Context, c config) (*server, error) {
 		Data: c.Data, LakeStore: c.LakeStore, Linger: c.Linger, ChunkBytes: c.ChunkBytes, FlushBytes: c.FlushBytes,
 		SegmentStore: c.SegmentStore, SegmentBytes: c.SegmentBytes, SegmentAge: c.SegmentAge, SegmentGrace: c.SegmentGrace, AnswersKept: c.AnswersKept,
 		FlushDeadline: c.FlushDeadline, MinFreeBytes: c.MinFreeBytes, IndexSnapshots: c.indexSnapshots(),
-		NoUpkeep: c.LakeUpkeep == "off", EngineDrops: c.IcebergDrop == "on",
+		NoUpkeep: c.LakeUpkeep == "off", WithdrawAfter: c.LakeWithdraw, EngineDrops: c.IcebergDrop == "on",
 		Lake: lakehouse.Options{
 			SnapshotsKept: c.LakeSnapshots, SnapshotAge: c.LakeSnapshotAge, FileGrace: c.LakeFileGrace, OrphanGrace: c.LakeOrphanGrace,
 		},

@@ -76,6 +76,7 @@ func (t tables) Load(ctx context.Context, namespace, table string) (string, []by
 	if err != nil {
 		return "", nil, err
 	}
+	t.n.Engine.Used(ctx, c)
 	flushing, cancel := context.WithTimeout(ctx, t.n.opts.FlushDeadline)
 	defer cancel()
 	snap, err := t.n.Engine.Flush(flushing, c)
@@ -102,6 +103,7 @@ func (t tables) Commit(ctx context.Context, namespace, table string, ask lakehou
 	if err := t.n.spaceForWrites(); err != nil {
 		return "", nil, err
 	}
+	t.n.Engine.Used(ctx, c)
 	snap, err := t.n.Engine.CommitByEngine(ctx, c, ask)
 	if err != nil {
 		return "", nil, err

@@ -59,6 +59,8 @@ type Options struct {
 	// NoUpkeep: see sync.Options. Lake adjusts the lake; its store and clock are the
 	// node's.
 	NoUpkeep bool
+	// WithdrawAfter: see sync.Options.
+	WithdrawAfter time.Duration
 	// EngineDrops lets SQL engines drop collections through the Iceberg catalog.
 	EngineDrops bool
 	Lake        lakehouse.Options
@@ -237,13 +239,14 @@ func writerID(host string, pid int) string {
 func (n *Node) openRooms() (err error) {
 	lake := n.opts.Lake
 	lake.Objects, lake.BaseURI, lake.Logger, lake.Now = n.stores.objects, n.stores.baseURI, n.opts.Logger, n.opts.Now
+	lake.Sole = n.stores.sole
 	n.lake, err = lakehouse.Open(lake)
 	if err != nil {
 		return err
 	}
 	n.Engine, err = sync.Open(sync.Options{
 		Log: n.channel, Index: n.index, Lake: n.lake, Catalog: n.Registry, Dropped: registry.DroppedInstance,
-		FlushBytes: n.opts.FlushBytes, NoUpkeep: n.opts.NoUpkeep, OnIndexed: n.onIndexed(), Copied: n.LastSnapshot, RetainEvery: n.opts.RetainEvery, OnHeld: n.snapshots.held,
+		FlushBytes: n.opts.FlushBytes, NoUpkeep: n.opts.NoUpkeep, WithdrawAfter: n.opts.WithdrawAfter, OnIndexed: n.onIndexed(), Copied: n.LastSnapshot, RetainEvery: n.opts.RetainEvery, OnHeld: n.snapshots.held,
 		Logger: n.opts.Logger, Registerer: n.opts.Registerer, Now: n.opts.Now,
 	})
 	if err != nil {

@@ -30,6 +30,7 @@ type stores struct {
 	index   snapshot.Store // of snapshots of the index; nil: they are off
 
 	indexOnDemand bool              // they are taken when the log waits for one
+	sole          bool              // no other process commits to the lake: the data directory's lock is on it
 	baseURI       string            // of the lake's objects, for engines
 	engine        map[string]string // what engines need to read them; see rest.Options
 	suits         pace
@@ -183,6 +184,7 @@ func (s *stores) openLake(ctx context.Context, o Options) error {
 		}
 		s.closers = append(s.closers, dir.Close)
 		s.baseURI = "file://" + root
+		s.sole = folder == o.Data
 		s.objects, err = counted("lake", dir, o)
 		return err
 	}
