@@ -255,6 +255,9 @@ func (l *Lake) putHint(ctx context.Context, table tablePath, version int) {
 	}
 }
 
+// Location is the URI of the folder that a collection's table has, or would have.
+func (l *Lake) Location(c *schema.Collection) string { return l.uri(string(tableOf(c))) }
+
 // Untouched reports that there is no object of a collection's table, nor one that
 // a crash left of it. It is one request.
 func (l *Lake) Untouched(ctx context.Context, c *schema.Collection) (bool, error) {

@@ -46,6 +46,9 @@ type config struct {
 	LakeFileGrace   time.Duration `koanf:"lake_file_grace" yaml:"lake_file_grace"`
 	LakeOrphanGrace time.Duration `koanf:"lake_orphan_grace" yaml:"lake_orphan_grace"`
 	LakeWithdraw    time.Duration `koanf:"lake_withdraw_after" yaml:"lake_withdraw_after"`
+	IcebergRole     string        `koanf:"iceberg_role" yaml:"iceberg_role"`
+	IcebergRoleMay  string        `koanf:"iceberg_role_may" yaml:"iceberg_role_may"`
+	IcebergSTS      string        `koanf:"iceberg_sts_endpoint" yaml:"iceberg_sts_endpoint"`
 	IcebergDrop     string        `koanf:"iceberg_drop" yaml:"iceberg_drop"`
 	MinFreeBytes    int64         `koanf:"min_free_bytes" yaml:"min_free_bytes"`
 	ShutdownTimeout time.Duration `koanf:"shutdown_timeout" yaml:"shutdown_timeout"`
@@ -73,8 +76,9 @@ var configDefaults = map[string]any{
 	"segment_bytes": 64 << 20, "segment_age": "1h", "segment_grace": "10m", "answers_kept": "24h",
 	"lake_upkeep": "auto", "lake_snapshots": 10, "lake_snapshot_age": "24h", "lake_file_grace": "4h", "lake_orphan_grace": "72h",
 	"lake_withdraw_after": "168h",
-	"iceberg_drop":        "off",
-	"min_free_bytes":      512 << 20, "shutdown_timeout": "30s",
+	"iceberg_role":        "", "iceberg_role_may": "read", "iceberg_sts_endpoint": "",
+	"iceberg_drop":   "off",
+	"min_free_bytes": 512 << 20, "shutdown_timeout": "30s",
 	"stall_timeout": arrowhttp.DefaultStallTimeout.String(), "max_scans": arrowhttp.DefaultMaxScans,
 	"max_log_reads": arrowhttp.DefaultMaxLogReads, "max_follows": arrowhttp.DefaultMaxFollows,
 	"max_verifies":   arrowhttp.DefaultMaxVerifies,
@@ -105,6 +109,9 @@ var configHelp = []struct{ key, help string }{
 	{"lake_file_grace", "how long files stay after the last version that names them: longer than the longest query"},
 	{"lake_orphan_grace", "how long files stay that no version names: longer than the longest commit, twice"},
 	{"lake_withdraw_after", "how long no engine asks for the table of a small collection before its files are removed; they are made again when one does; 0: never"},
+	{"iceberg_role", "ARN of a role of which SQL engines are given credentials for a table's files in S3; none: they need their own"},
+	{"iceberg_role_may", "read: engines that are given credentials only read; write: they may also put data files, as commits need"},
+	{"iceberg_sts_endpoint", "endpoint of the Security Token Service that gives them; none: AWS's"},
 	{"iceberg_drop", "on: DROP TABLE of an SQL engine drops the collection, its log too; off: it is refused"},
 	{"min_free_bytes", "free disk space below which writes are refused; negative: never"},
 	{"shutdown_timeout", "longest that a shutdown waits for requests and stores"},
@@ -240,6 +247,9 @@ func decodeConfig(k *koanf.Koanf) (config, error) {
 		return c, usage("config: lake_withdraw_after %s: want at least 1m, or 0 for never", c.LakeWithdraw)
 	}
 	if err := choice("lake-upkeep", c.LakeUpkeep, "auto", "off"); err != nil {
+		return c, err
+	}
+	if err := choice("iceberg-role-may", c.IcebergRoleMay, "read", "write"); err != nil {
 		return c, err
 	}
 	if err := choice("iceberg-drop", c.IcebergDrop, "on", "off"); err != nil {

@@ -83,6 +83,7 @@ func startServer(ctx context.Context, c config) (*server, error) {
 		SegmentStore: c.SegmentStore, SegmentBytes: c.SegmentBytes, SegmentAge: c.SegmentAge, SegmentGrace: c.SegmentGrace, AnswersKept: c.AnswersKept,
 		FlushDeadline: c.FlushDeadline, MinFreeBytes: c.MinFreeBytes, IndexSnapshots: c.indexSnapshots(),
 		NoUpkeep: c.LakeUpkeep == "off", WithdrawAfter: c.LakeWithdraw, EngineDrops: c.IcebergDrop == "on",
+		EngineRole: node.EngineRole{ARN: c.IcebergRole, Write: c.IcebergRoleMay == "write", Endpoint: c.IcebergSTS},
 		Lake: lakehouse.Options{
 			SnapshotsKept: c.LakeSnapshots, SnapshotAge: c.LakeSnapshotAge, FileGrace: c.LakeFileGrace, OrphanGrace: c.LakeOrphanGrace,
 		},

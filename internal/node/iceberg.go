@@ -13,7 +13,7 @@ import (
 
 // Iceberg is the REST catalog that engines attach to, without its prefix.
 func (n *Node) Iceberg() http.Handler {
-	return rest.NewHandler(tables{n}, rest.Options{Logger: n.opts.Logger, TableConfig: n.stores.engine, Drops: n.opts.EngineDrops})
+	return rest.NewHandler(tables{n}, rest.Options{Logger: n.opts.Logger, TableConfig: n.stores.engine, Vendor: n.stores.vendor, Drops: n.opts.EngineDrops})
 }
 
 // tables is the node as the catalog sees it: a tenant is a namespace, a
@@ -92,6 +92,15 @@ func (t tables) Load(ctx context.Context, namespace, table string) (string, []by
 		return "", nil, err
 	}
 	return snap.MetadataLocation(), snap.Metadata(), nil
+}
+
+// Location tells where the table lies.
+func (t tables) Location(ctx context.Context, namespace, table string) (string, error) {
+	c, err := t.collection(ctx, namespace, table)
+	if err != nil {
+		return "", err
+	}
+	return t.n.lake.Location(c), nil
 }
 
 // Commit makes what an engine asks of a table its next version.

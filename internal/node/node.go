@@ -61,6 +61,8 @@ type Options struct {
 	NoUpkeep bool
 	// WithdrawAfter: see sync.Options.
 	WithdrawAfter time.Duration
+	// EngineRole has engines be given credentials for the lake's bucket.
+	EngineRole EngineRole
 	// EngineDrops lets SQL engines drop collections through the Iceberg catalog.
 	EngineDrops bool
 	Lake        lakehouse.Options

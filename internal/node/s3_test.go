@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/trinedb/trine/ingest"
 	"github.com/trinedb/trine/internal/blob/s3"
@@ -118,6 +119,41 @@ func TestEnginesFindTheStore(t *testing.T) {
 		getJSON(t, server.URL+path, &all)
 		if err := json.Unmarshal(all[member], &got); err != nil || !maps.Equal(got, want) {
 			t.Errorf("%s of %s: %v, want %v (%v)", member, path, got, want, err)
+		}
+	}
+}
+
+// TestEngineRole has the catalog give an engine credentials for its table's folder,
+// if there is a role for that, and tells who cannot have one.
+func TestEngineRole(t *testing.T) {
+	sts := s3test.StartSTS(t, time.Now)
+	o := s3Options(t, false)
+	o.EngineRole = node.EngineRole{ARN: "arn:aws:iam::123456789012:role/engines", Endpoint: sts.URL}
+	n := openNode(t, o)
+	c := makeCollection(t, n, fmt.Sprintf(itemsDef, ""))
+	server := httptest.NewServer(n.Iceberg())
+	t.Cleanup(server.Close)
+	var answer struct {
+		Storage []struct {
+			Prefix string
+			Config map[string]string
+		} `json:"storage-credentials"`
+	}
+	getJSON(t, server.URL+"/v1/namespaces/shop/tables/items/credentials", &answer)
+	folder := fmt.Sprintf("deployment/lake/shop/items-%016x/", uint64(c.Instance))
+	if len(answer.Storage) != 1 || !strings.HasSuffix(answer.Storage[0].Prefix, folder) || answer.Storage[0].Config["s3.access-key-id"] != "id-1" {
+		t.Errorf("%+v", answer)
+	}
+	if asked := sts.Asked(); len(asked) != 1 || !strings.Contains(asked[0].Get("Policy"), folder+"*") || strings.Contains(asked[0].Get("Policy"), "PutObject") {
+		t.Errorf("asked for %v", asked)
+	}
+	express := s3Options(t, true)
+	express.EngineRole = o.EngineRole
+	for what, o := range map[string]node.Options{
+		"a folder": {Data: dataDir(t), EngineRole: o.EngineRole}, "a directory bucket": express,
+	} {
+		if _, err := node.Open(t.Context(), o); !errors.Is(err, schema.ErrInvalid) || !strings.Contains(err.Error(), "role for engines") {
+			t.Errorf("a role for %s: %v", what, err)
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/trinedb/trine/internal/blob/s3"
 	"github.com/trinedb/trine/kvindex/snapshot"
 	"github.com/trinedb/trine/lakehouse"
+	"github.com/trinedb/trine/lakehouse/rest"
 	"github.com/trinedb/trine/log"
 	"github.com/trinedb/trine/schema"
 )
@@ -33,6 +34,7 @@ type stores struct {
 	sole          bool              // no other process commits to the lake: the data directory's lock is on it
 	baseURI       string            // of the lake's objects, for engines
 	engine        map[string]string // what engines need to read them; see rest.Options
+	vendor        rest.Vendor       // of credentials to engines; nil: none
 	suits         pace
 	closers       []func() error
 }
@@ -176,6 +178,9 @@ func (s *stores) openLake(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	if local && o.EngineRole.ARN != "" {
+		return fmt.Errorf("role for engines: the lake is no bucket, but folder %s: %w", folder, schema.ErrInvalid)
+	}
 	if local {
 		root := filepath.Join(folder, "lake")
 		dir, err := blob.OpenDir(root, blob.DirOptions{})
@@ -198,6 +203,9 @@ func (s *stores) openLake(ctx context.Context, o Options) error {
 		return err
 	}
 	s.baseURI, s.engine = config.BaseURI(), engineProperties(config, store.Region())
+	if s.vendor, err = newVendor(ctx, o, config, store.Region()); err != nil {
+		return err
+	}
 	s.objects, err = counted("lake", store, o)
 	return err
 }

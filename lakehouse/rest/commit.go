@@ -32,7 +32,7 @@ func (q *call) commit(namespace, table string) error {
 	if err != nil {
 		return q.notCommitted(namespace, table, err)
 	}
-	return q.loaded(location, metadata)
+	return q.loaded(namespace, table, location, metadata)
 }
 
 // transaction answers POST of transactions/commit. Versions of several tables

@@ -1,7 +1,6 @@
 package rest
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -58,15 +57,13 @@ func (q *call) create(namespace string) error {
 	if err != nil {
 		return err
 	}
-	return q.loaded(location, metadata)
+	return q.loaded(namespace, body.Name, location, metadata)
 }
 
 // loaded answers with a table that was made or changed.
-func (q *call) loaded(location string, metadata []byte) error {
+func (q *call) loaded(namespace, table, location string, metadata []byte) error {
 	q.w.Header().Set("ETag", etag(location, ""))
-	return q.json(map[string]any{
-		"metadata-location": location, "metadata": json.RawMessage(metadata), "config": q.opts.TableConfig,
-	})
+	return q.answer(namespace, table, location, metadata)
 }
 
 // drop answers DELETE of a table: the collection ends, its log too.

@@ -10,5 +10,5 @@
 // memory.
 //
 // Caveats: who may see what is the Source's to decide, by the request's
-// context; credentials for the object store are not vended.
+// context; requests to the object store are not signed for engines.
 package rest

@@ -37,6 +37,8 @@ type Source interface {
 	Drop(ctx context.Context, namespace, table string) error
 	// CheckNamespace refuses a name that no tenant can have.
 	CheckNamespace(name string) error
+	// Location is the URI of a table's folder, whether it was loaded yet or not.
+	Location(ctx context.Context, namespace, table string) (string, error)
 	// Exists reports whether the tenant (table == "") or the table exists,
 	// without bringing it up to date.
 	Exists(ctx context.Context, namespace, table string) (bool, error)
@@ -49,6 +51,8 @@ type Options struct {
 	// "s3.endpoint". It is handed out with every table, and as the defaults of
 	// the catalog, which an engine's own settings go before; default none.
 	TableConfig map[string]string
+	// Vendor has engines that ask for it be given credentials; default: none are.
+	Vendor Vendor
 	// Drops lets engines drop tables, which end with their logs.
 	Drops bool
 }

@@ -65,6 +65,13 @@ func (s *source) Load(ctx context.Context, ns, name string) (string, []byte, err
 	return s.snap.MetadataLocation(), s.snap.Metadata(), s.fail
 }
 
+func (s *source) Location(ctx context.Context, ns, name string) (string, error) {
+	if ok, err := s.Exists(ctx, ns, name); !ok || err != nil {
+		return "", fmt.Errorf("table %s.%s: %w", ns, name, schema.ErrNotFound)
+	}
+	return s.snap.Location(), s.fail
+}
+
 // Commit makes it of the real table.
 func (s *source) Commit(ctx context.Context, ns, name string, ask lakehouse.EngineCommit) (string, []byte, error) {
 	if s.fail != nil {

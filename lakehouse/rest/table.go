@@ -46,23 +46,7 @@ func (q *call) table(namespace, name string) error {
 			return fmt.Errorf("metadata at %s: %w", location, err)
 		}
 	}
-	return q.json(map[string]any{
-		"metadata-location": location,
-		"metadata":          json.RawMessage(metadata),
-		"config":            q.opts.TableConfig,
-	})
-}
-
-// credentials are not handed out, but a table that is not there is told.
-func (q *call) credentials(namespace, name string) error {
-	ok, err := q.source.Exists(q.r.Context(), namespace, name)
-	if err == nil && !ok {
-		err = noSuchTable(namespace, name)
-	}
-	if err != nil {
-		return err
-	}
-	return q.json(map[string]any{"storage-credentials": []any{}})
+	return q.answer(namespace, name, location, metadata)
 }
 
 // etag stands for a metadata file, which never changes, and the form it is
