@@ -28,6 +28,9 @@ type survey struct {
 	least, most    int64     // seq, if any is numbered
 	stamped        int64     // rows that have a time
 	sum            [2]uint64 // of the hashes of key, seq and time
+
+	lineage    [2]uint64 // format version 3: of the hashes of these and row lineage
+	identified int64     // rows whose id is in the file
 }
 
 // adoptAppend takes rows that an engine adds. A seq is the log's to give, so that
@@ -45,6 +48,10 @@ func (t *commitTask) adoptAppend(ctx context.Context, d *delta) error {
 		if f.survey.numbered+f.survey.stamped > 0 {
 			return fmt.Errorf("data file %s has rows with %s or %s, which are Trine's to give: leave both out, or null: %w",
 				f.told.FilePath(), schema.SeqColumn, schema.TimeColumn, schema.ErrInvalid)
+		}
+		if f.survey.identified > 0 {
+			return fmt.Errorf("data file %s has rows with a %s, which the table gives to new ones: leave it out, or null: %w",
+				f.told.FilePath(), lineageFields[0].Name, schema.ErrInvalid)
 		}
 	}
 	t.progress.nextFile, err = t.take(files, t.progress.nextFile, rewriteOrdinals-1)
@@ -69,9 +76,13 @@ func (t *commitTask) adoptReplace(ctx context.Context, d *delta) error {
 	for _, f := range files {
 		after.add(&f.survey)
 	}
-	if before != after {
+	switch {
+	case !before.holdsRowsOf(&after):
 		return fmt.Errorf("the files that come do not hold the rows of those that go (%d rows for %d): "+
 			"they were changed meanwhile, or the operation is no replace: %w", after.rows, before.rows, schema.ErrConflict)
+	case before.lineage != after.lineage:
+		return refused("%s and %s of rows that move are not kept, which format version 3 demands: rewrite with an engine that does, or by trine lake compact %s",
+			lineageFields[0].Name, lineageFields[1].Name, t.collection)
 	}
 	if t.collection.Schema.Keyed() && after.rows > maxAdoptedRows {
 		return refused("%d rows moved in one commit, at most %d where there is a key: commit groups of files one by one "+
@@ -130,22 +141,52 @@ func (t *commitTask) take(files []*engineFile, next uint32, last uint32) (uint32
 func (t *commitTask) surveyFile(ctx context.Context, f tableFile, unsure []int) (s survey, err error) {
 	sch := t.collection.Schema
 	columns := append(append([]int{}, sch.Key...), unsure...)
-	opts := &ReadOptions{Schema: sch, Columns: columns, System: true}
+	traced := t.base.FormatVersion() >= vectorsVersion
+	opts := &ReadOptions{Schema: sch, Columns: columns, System: true, lineage: traced}
 	if err := opts.validate(); err != nil {
 		return s, err
 	}
-	err = t.lake.decode(ctx, []*tableFile{&f}, opts, false, func(_ *tableFile, _ []uint32, batch arrow.RecordBatch) error {
+	err = t.lake.decode(ctx, []*tableFile{&f}, opts, traced, func(_ *tableFile, rows []uint32, batch arrow.RecordBatch) error {
 		for i, at := range unsure {
 			if n := batch.Column(len(sch.Key) + i).NullN(); n > 0 {
 				return fmt.Errorf("data file %s: %d rows have no %s, which is required: %w", f.data.file.FilePath(), n, sch.Fields[at].Name, schema.ErrInvalid)
 			}
 		}
-		return s.batch(sch, batch)
+		var trace func(row int) (lineage, bool)
+		if traced {
+			var err error
+			if trace, err = tracer(f.data, rows, batch); err != nil {
+				return err
+			}
+		}
+		return s.batch(sch, batch, trace)
 	})
 	return s, err
 }
 
-func (s *survey) batch(sch *schema.Schema, batch arrow.RecordBatch) error {
+// tracer tells the lineage of a batch's rows, which are those of a file, and whether
+// the file has their ids; its columns are the last ones.
+func tracer(e *entry, rows []uint32, batch arrow.RecordBatch) (func(row int) (lineage, bool), error) {
+	at := int(batch.NumCols()) - len(lineageFields)
+	ids, ok1 := batch.Column(at).(*array.Int64)
+	updates, ok2 := batch.Column(at + 1).(*array.Int64)
+	if !ok1 || !ok2 {
+		return nil, fmt.Errorf("columns of row lineage are a %s and a %s: %w", batch.Column(at).DataType(), batch.Column(at+1).DataType(), schema.ErrInvalid)
+	}
+	return func(row int) (lineage, bool) {
+		var own lineage
+		if ids.IsValid(row) {
+			own.id = schema.Int(ids.Value(row))
+		}
+		if updates.IsValid(row) {
+			own.updated = schema.Int(updates.Value(row))
+		}
+		return own.or(e.inherited(rows[row])), ids.IsValid(row)
+	}, nil
+}
+
+// batch adds the rows of a batch; trace tells their lineage, nil: they have none.
+func (s *survey) batch(sch *schema.Schema, batch arrow.RecordBatch, trace func(row int) (lineage, bool)) error {
 	read := make([]func(int) schema.Value, len(sch.Key))
 	for i, c := range sch.Key {
 		var err error
@@ -154,6 +195,9 @@ func (s *survey) batch(sch *schema.Schema, batch arrow.RecordBatch) error {
 		}
 	}
 	at := int(batch.NumCols()) - len(systemFields)
+	if trace != nil {
+		at -= len(lineageFields)
+	}
 	seqs, ok1 := batch.Column(at).(*array.Int64)
 	times, ok2 := batch.Column(at + 1).(*array.Timestamp)
 	if !ok1 || !ok2 {
@@ -169,6 +213,16 @@ func (s *survey) batch(sch *schema.Schema, batch arrow.RecordBatch) error {
 		buf = appendNullable(buf, times.IsValid(row), int64(times.Value(row)))
 		h := xxh3.Hash128(buf)
 		one := survey{rows: 1, sum: [2]uint64{h.Hi, h.Lo}}
+		if trace != nil {
+			l, own := trace(row)
+			buf = appendNullable(buf, !l.id.IsNull(), l.id.Int())
+			buf = appendNullable(buf, !l.updated.IsNull(), l.updated.Int())
+			h = xxh3.Hash128(buf)
+			one.lineage = [2]uint64{h.Hi, h.Lo}
+			if own {
+				one.identified = 1
+			}
+		}
 		if seqs.IsValid(row) {
 			one.numbered, one.least, one.most = 1, seqs.Value(row), seqs.Value(row)
 		}
@@ -198,8 +252,16 @@ func (s *survey) add(o *survey) {
 		s.least, s.most = min(s.least, o.least), max(s.most, o.most)
 	}
 	s.rows, s.numbered, s.stamped = s.rows+o.rows, s.numbered+o.numbered, s.stamped+o.stamped
-	s.sum[0] += o.sum[0]
-	s.sum[1] += o.sum[1]
+	s.identified += o.identified
+	for i := range s.sum {
+		s.sum[i] += o.sum[i]
+		s.lineage[i] += o.lineage[i]
+	}
+}
+
+// holdsRowsOf reports that two surveys are of the same rows.
+func (s *survey) holdsRowsOf(o *survey) bool {
+	return s.rows == o.rows && s.numbered == o.numbered && s.stamped == o.stamped && s.least == o.least && s.most == o.most && s.sum == o.sum
 }
 
 // describe puts what was found in the place of what an engine says of the system

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"regexp"
 	"strings"
 	"time"
 
@@ -32,7 +33,7 @@ type Engine struct {
 
 // Append writes a batch to data files and tells the commit that adds them.
 func (e *Engine) Append(ctx context.Context, snap *lakehouse.Snapshot, batch arrow.RecordBatch) (lakehouse.EngineCommit, error) {
-	return e.transact(ctx, snap, func(tx *table.Transaction) error {
+	return e.transact(ctx, snap, snap.Metadata(), func(tx *table.Transaction) error {
 		rows, err := array.NewRecordReader(batch.Schema(), []arrow.RecordBatch{batch})
 		if err != nil {
 			return err
@@ -45,7 +46,20 @@ func (e *Engine) Append(ctx context.Context, snap *lakehouse.Snapshot, batch arr
 // Rewrite writes all live rows of a snapshot to new data files, and tells the
 // commit that exchanges them.
 func (e *Engine) Rewrite(ctx context.Context, snap *lakehouse.Snapshot) (lakehouse.EngineCommit, error) {
-	return e.transact(ctx, snap, func(tx *table.Transaction) error {
+	return e.rewrite(ctx, snap, snap.Metadata())
+}
+
+// RewriteWithoutLineage is Rewrite by an engine that knows nothing of row lineage.
+func (e *Engine) RewriteWithoutLineage(ctx context.Context, snap *lakehouse.Snapshot) (lakehouse.EngineCommit, error) {
+	metadata := bytes.Replace(snap.Metadata(), []byte(`"format-version":3`), []byte(`"format-version":2`), 1)
+	return e.rewrite(ctx, snap, newerFields.ReplaceAll(metadata, nil))
+}
+
+// newerFields are those of format version 3, none of which comes last in its object.
+var newerFields = regexp.MustCompile(`"(next-row-id|first-row-id|added-rows)":[0-9]+,`)
+
+func (e *Engine) rewrite(ctx context.Context, snap *lakehouse.Snapshot, metadata []byte) (lakehouse.EngineCommit, error) {
+	return e.transact(ctx, snap, metadata, func(tx *table.Transaction) error {
 		scan, err := tx.Scan()
 		if err != nil {
 			return err
@@ -60,8 +74,8 @@ func (e *Engine) Rewrite(ctx context.Context, snap *lakehouse.Snapshot) (lakehou
 }
 
 // transact makes the commit of a transaction, in the form that it has on the wire.
-func (e *Engine) transact(ctx context.Context, snap *lakehouse.Snapshot, do func(*table.Transaction) error) (lakehouse.EngineCommit, error) {
-	meta, err := table.ParseMetadataBytes(snap.Metadata())
+func (e *Engine) transact(ctx context.Context, snap *lakehouse.Snapshot, metadata []byte, do func(*table.Transaction) error) (lakehouse.EngineCommit, error) {
+	meta, err := table.ParseMetadataBytes(metadata)
 	if err != nil {
 		return lakehouse.EngineCommit{}, err
 	}
