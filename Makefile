@@ -97,7 +97,7 @@ interop-setup:
 	PYTHON=$(PYTHON) interop/setup.sh
 
 .PHONY: interop
-interop: interop-setup python-test ## prove that pyarrow, polars, PyIceberg, DuckDB and Spark read what was written
+interop: interop-setup python-test ## prove that pyarrow, polars, PyIceberg, DuckDB, ClickHouse and Spark read what was written
 	cd interop && .venv/bin/python -m pytest
 
 .PHONY: python-test

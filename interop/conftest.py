@@ -11,6 +11,7 @@ time.tzset()
 import pytest
 
 import engines as readers
+import scans
 import trine
 
 
@@ -30,17 +31,17 @@ def client(server):
 
 @pytest.fixture(scope="session")
 def pyarrow_scan(client):
-    return readers.PyArrow(client)
+    return scans.PyArrow(client)
 
 
 @pytest.fixture(scope="session")
 def parquet_scan(client):
-    return readers.ParquetScan(client)
+    return scans.ParquetScan(client)
 
 
 @pytest.fixture(scope="session")
 def polars_scan(client):
-    return readers.Polars(client)
+    return scans.Polars(client)
 
 
 @pytest.fixture(scope="session")

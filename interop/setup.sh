@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes the environment of the interop suite: a Python venv with the engines in
-# .venv/, Spark's Iceberg runtime in .jars/, and Arrow for JavaScript in
+# .venv/, Spark's Iceberg runtime and S3 client in .jars/, and Arrow for JavaScript in
 # ../clients/js/node_modules. All are pinned, by requirements.lock, pom.xml and
 # package-lock.json, and made again only when these change.
 #
@@ -21,6 +21,7 @@ need() {
 
 need "$PYTHON" "Python 3.11 or later runs the suite"
 need java "Spark needs Java 17"
+need go "the suite builds the server, and versitygw"
 need npm "the readers of JavaScript need Node 20 and npm"
 need mvn "Maven fetches Spark's Iceberg runtime"
 "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
@@ -36,7 +37,7 @@ if [[ -f .venv/stamp && $(<.venv/stamp) == "$stamp" ]]; then
 	exit 0
 fi
 
-echo "interop: installing the engines (about 1 GB, a minute or so)"
+echo "interop: installing the engines (about 2 GB, a minute or so)"
 rm -rf .venv .jars ../clients/js/node_modules
 "$PYTHON" -m venv .venv
 .venv/bin/python -m pip install --quiet --disable-pip-version-check \

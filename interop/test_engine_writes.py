@@ -6,6 +6,7 @@ import pytest
 
 import demo
 import engines as readers
+import scans
 import trine
 
 TENANT = "writes"
@@ -113,7 +114,7 @@ def test_tags(server, client, pyiceberg, writing_duckdb, spark):
         found = pyiceberg.catalog.load_table((TENANT, "tagged"))
         rows = found.scan(snapshot_id=found.snapshot_by_name(tag).snapshot_id, selected_fields=("id", "n")).to_arrow()
         assert sorted((row["id"], row["n"]) for row in rows.to_pylist()) == want
-        scan = readers.PyArrow(client).table(counters, ["id", "n"], snapshot=tag)
+        scan = scans.PyArrow(client).table(counters, ["id", "n"], snapshot=tag)
         assert sorted((row["id"], row["n"]) for row in scan.to_pylist()) == want
     assert sorted(writing_duckdb.sql(f"SELECT {columns} FROM {counters.sql()} AT (VERSION => {snapshot})")) == want
     assert '"by_spark"' in server.command("lake", "tags", f"{TENANT}/tagged", "--json")

@@ -64,29 +64,6 @@ def test_evolution(server, client, agree):
     agree(after, rows.values())
 
 
-def test_name_used_again(client, agree):
-    """A field that takes the name of a dropped one does not get its values."""
-    first = client.apply(TENANT, "again", fields=[field("a", "int"), field("b", "int")])
-    client.write(first, [{"a": 1, "b": 2}])
-    agree(first, [(1, 2)])
-    second = client.apply(TENANT, "again", fields=[field("a", "int")])
-    agree(second, [(1,)])
-    third = client.apply(TENANT, "again", fields=[field("b", "int"), field("a", "int")])
-    client.write(third, [{"a": 3, "b": 4}])
-    agree(third, [(None, 1), (4, 3)])
-
-
-def test_names_swapped(client, agree):
-    first = client.apply(TENANT, "swapped", fields=[field("a", "int"), field("b", "int")])
-    client.write(first, [{"a": 1, "b": 2}])
-    agree(first, [(1, 2)])
-    client.apply(TENANT, "swapped", fields=[field("c", "int", was="a"), field("a", "int", was="b")])
-    last = client.apply(TENANT, "swapped", fields=[field("b", "int", was="c"), field("a", "int")])
-    agree(last, [(1, 2)])
-    client.write(last, [{"b": 3, "a": 4}])
-    agree(last, [(1, 2), (3, 4)])
-
-
 def test_evolution_without_writes(client, agree):
     """The table of an idle collection follows its schema as well."""
     first = client.apply(TENANT, "idle", **demo.AIRPORTS)

@@ -6,7 +6,6 @@ with the words that it says so in.
 
 import random
 
-import polars
 import pytest
 
 import demo
@@ -92,19 +91,6 @@ def test_snapshots_of_before(client, duckdb, spark):
     pyiceberg = readers.PyIceberg(client._base).catalog.load_table((table.tenant, table.name))
     rows = pyiceberg.scan(selected_fields=("id", "n"), snapshot_id=past).to_arrow().to_pylist()
     assert sorted((row["id"], row["n"]) for row in rows) == was
-
-
-def test_polars_reads_the_table(client, pyiceberg, monkeypatch):
-    """Polars reads data files and vectors itself, and PyIceberg plans for it."""
-    monkeypatch.setenv("POLARS_ICEBERG_PLANNER", "pyiceberg")  # or it asks for a package of its own
-    for name, first in (("polars_fresh", 3), ("polars_converted", 2)):
-        table, model = counters(client, name, first), {}
-        for batch in range(3):
-            churn(client, table, model, batch)
-        table = counters(client, name, 3)
-        churn(client, table, model, 3)
-        scan = polars.scan_iceberg(pyiceberg.catalog.load_table((table.tenant, table.name)), reader_override="native")
-        assert sorted(scan.select("id", "n").collect().rows()) == sorted(model.items()), name
 
 
 def test_lineage(client, duckdb, spark):

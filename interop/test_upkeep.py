@@ -15,12 +15,9 @@ COUNTERS = {"fields": [demo.field("id", "int", required=True), demo.field("n", "
 @pytest.fixture(scope="module")
 def brief(tmp_path_factory):
     """A server that removes what no version names any more at once, when told to."""
-    with pytest.MonkeyPatch.context() as env:
-        env.setenv("TRINE_LAKE_UPKEEP", "off")
-        env.setenv("TRINE_LAKE_SNAPSHOTS", "2")
-        env.setenv("TRINE_LAKE_FILE_GRACE", "1ms")
-        server = trine.Server(trine.binary(), str(tmp_path_factory.mktemp("brief")))
-        server.start()
+    settings = {"TRINE_LAKE_UPKEEP": "off", "TRINE_LAKE_SNAPSHOTS": "2", "TRINE_LAKE_FILE_GRACE": "1ms"}
+    server = trine.Server(trine.binary(), str(tmp_path_factory.mktemp("brief")), settings=settings)
+    server.start()
     yield server
     server.stop()
 

@@ -1,5 +1,6 @@
 """The server under test, and the little of its HTTP API that the suite uses."""
 
+import functools
 import json
 import os
 import signal
@@ -21,6 +22,7 @@ STOP_SECONDS = 30
 REQUEST_SECONDS = 120
 
 
+@functools.cache
 def binary():
     """The path of the trine binary: $TRINE_BIN, or one built from this tree."""
     given = os.environ.get("TRINE_BIN")
@@ -32,20 +34,27 @@ def binary():
 
 
 class Server:
-    """One `trine serve` on a data directory; restarts keep its address."""
+    """One `trine serve` on a data directory; restarts keep its address.
 
-    def __init__(self, program, folder):
+    With s3, a stores.S3, the lake is there, and the rest in the directory. settings
+    are of its environment.
+    """
+
+    def __init__(self, program, folder, s3=None, settings=None):
         self._program = program
         self._data = os.path.join(folder, "data")
+        self._flags = ["--lake-store", s3.url()] if s3 else []
+        self._env = os.environ | (s3.environment() if s3 else {}) | (settings or {})
         self._log_path = os.path.join(folder, "server.log")
-        self._listen = f"127.0.0.1:{_free_port()}"
+        self._listen = f"127.0.0.1:{free_port()}"
         self._process = None
         self.base = "http://" + self._listen
 
     def start(self):
         with open(self._log_path, "ab") as log:
             self._process = subprocess.Popen(
-                [self._program, "serve", "--data", self._data, "--listen", self._listen],
+                [self._program, "serve", "--data", self._data, "--listen", self._listen, *self._flags],
+                env=self._env,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -119,9 +128,9 @@ class Collection:
         known = {f["name"]: f["type"] for f in self.definition["fields"]} | SYSTEM_COLUMNS
         return [known[c] for c in columns]
 
-    def sql(self, quote='"'):
+    def sql(self, quote='"', catalog="trine"):
         """The table's name in a SQL engine."""
-        return f"trine.{self.tenant}.{quote}{self.name}{quote}"
+        return f"{catalog}.{self.tenant}.{quote}{self.name}{quote}"
 
 
 class Client:
@@ -200,7 +209,7 @@ def _path(collection):
     return f"/v1/tenants/{collection.tenant}/collections/{collection.name}"
 
 
-def _free_port():
+def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]

@@ -31,6 +31,14 @@ def canonical_rows(types, rows):
     )
 
 
+def arrow_rows(collection, columns, table):
+    """The rows of an Arrow table in the common form."""
+    if table.num_rows == 0:
+        return []
+    lists = (table.column(c).to_pylist() for c in columns)
+    return canonical_rows(collection.types(columns), zip(*lists, strict=True))
+
+
 def _nested(type_, value):
     if type_["type"] == "struct":
         parts = value.values() if isinstance(value, dict) else value
@@ -73,6 +81,11 @@ def _timestamptz(value):
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+def _string(value):
+    # ClickHouse's strings are bytes.
+    return value.decode() if isinstance(value, bytes) else value
+
+
 def _json(value):
     return json.dumps(json.loads(value), sort_keys=True)
 
@@ -80,6 +93,7 @@ def _json(value):
 _PRIMITIVES = {
     "float": _float,
     "double": _float,
+    "string": _string,
     "uuid": _uuid,
     "fixed": bytes,
     "binary": bytes,
