@@ -62,12 +62,9 @@ type openFile struct {
 	ordinal uint32
 	name    string
 	object  blob.Writer
-	out     *parquet.GenericWriter[any]
-	columns []*parquet.ColumnWriter
 	shred   *shredder
+	encoder *columnEncoder
 	rows    int64
-	inGroup int64 // rows of the open row group
-	start   int64 // size of the file where it began
 	sorted  bool
 	lastKey []byte
 }
@@ -103,12 +100,11 @@ func (w *dataWriter) writeKeyed(ctx context.Context, row Row, key []byte) error 
 		}
 	}
 	f := w.file
-	full, err := f.shred.add(row)
+	full, err := f.shred.add(&row)
 	if err != nil {
 		return err
 	}
 	f.rows++
-	f.inGroup++
 	if f.sorted {
 		f.sorted = bytes.Compare(f.lastKey, key) <= 0
 		f.lastKey = append(f.lastKey[:0], key...)
@@ -119,27 +115,14 @@ func (w *dataWriter) writeKeyed(ctx context.Context, row Row, key []byte) error 
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return w.roll()
-}
-
-// roll ends the row group or the file when it is large enough.
-func (w *dataWriter) roll() error {
-	f := w.file
-	if err := f.shred.flush(f.columns); err != nil {
-		return err
-	}
-	size := f.out.Size()
-	if size >= w.lake.opts.TargetFileBytes {
-		return w.close()
-	}
-	if size-f.start < w.lake.opts.RowGroupBytes && f.inGroup < w.lake.opts.RowGroupRows {
-		return nil
-	}
-	if err := f.out.Flush(); err != nil {
+	size, err := f.encoder.write(f.shred)
+	if err != nil {
 		return fmt.Errorf("write %s: %w", f.name, storeError(err))
 	}
-	f.inGroup, f.start = 0, f.out.Size()
-	return nil
+	if size < w.lake.opts.TargetFileBytes {
+		return nil
+	}
+	return w.close()
 }
 
 func (w *dataWriter) open(ctx context.Context) error {
@@ -165,10 +148,9 @@ func (w *dataWriter) open(ctx context.Context) error {
 			options = append(options, parquet.SkipPageBounds(path...))
 		}
 	}
-	out := parquet.NewGenericWriter[any](object, options...)
 	w.file = &openFile{
-		ordinal: ordinal, name: name, object: object, out: out, columns: out.ColumnWriters(), shred: shred,
-		sorted: w.layout.order.id != 0,
+		ordinal: ordinal, name: name, object: object, shred: shred, sorted: w.layout.order.id != 0,
+		encoder: newColumnEncoder(parquet.NewGenericWriter[any](object, options...), w.lake.opts.RowGroupBytes, w.lake.opts.RowGroupRows),
 	}
 	return nil
 }
@@ -179,13 +161,10 @@ func (w *dataWriter) close() error {
 	if f == nil {
 		return nil
 	}
-	if err := f.shred.flush(f.columns); err != nil {
-		return err
-	}
-	if err := f.out.Close(); err != nil {
+	view, err := f.encoder.close(f.shred.batch)
+	if err != nil {
 		return fmt.Errorf("write %s: %w", f.name, storeError(err))
 	}
-	view := f.out.File()
 	meta := view.Metadata()
 	if err := f.object.Commit(); err != nil {
 		return fmt.Errorf("commit %s: %w", f.name, storeError(err))
@@ -217,6 +196,7 @@ func (w *dataWriter) close() error {
 // abort gives up the open file after an error.
 func (w *dataWriter) abort() {
 	if w.file != nil {
+		w.file.encoder.stop()
 		_ = w.file.object.Abort()
 		w.file = nil
 	}

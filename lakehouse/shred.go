@@ -11,27 +11,40 @@ import (
 )
 
 // shredder turns rows into columns of Parquet values with their repetition and
-// definition levels. Values are buffered until flush, with copies of their
-// bytes, as a row is only valid until the next one.
+// definition levels. Values are put into a batch, with copies of their bytes, as a
+// row is only valid until the next one.
 type shredder struct {
 	fields  []*shredNode
 	user    int // of fields, how many are the schema's
 	columns []shredColumn
-	arena   []byte // bytes of the buffered values
-	rows    int
+	batch   *shredBatch
 }
 
-// Bounds of what a shredder buffers: few enough rows that a data page, which
-// cannot end within one flush, stays near its target size.
+// Bounds of a batch: few enough rows that a data page, which cannot end within one,
+// stays near its target size.
 const (
 	shredRows  = 256
 	shredBytes = 128 << 10
 )
 
+// shredBatch is the values of some rows, by column.
+type shredBatch struct {
+	columns [][]parquet.Value
+	arena   []byte // bytes of the values
+	rows    int
+}
+
+// clear empties the batch, to be filled again.
+func (b *shredBatch) clear() {
+	for i := range b.columns {
+		b.columns[i] = b.columns[i][:0]
+	}
+	b.arena, b.rows = b.arena[:0], 0
+}
+
 type shredColumn struct {
-	field  schema.Field
-	values []parquet.Value
-	nans   int64
+	field schema.Field
+	nans  int64
 	// Wide decimals only, which the Parquet writer cannot order.
 	wide   bool
 	lo, hi []byte
@@ -40,6 +53,7 @@ type shredColumn struct {
 
 type shredNode struct {
 	field    schema.Field
+	kind     schema.Kind
 	optional int // 0 or 1: a level of definition
 	rep      int // repetition level of a list's or map's further entries
 	children []*shredNode
@@ -56,11 +70,16 @@ func newShredder(fields []schema.Field, user int) *shredder {
 	for _, f := range fields {
 		s.fields = append(s.fields, s.compile(f, 0))
 	}
+	s.batch = s.newBatch()
 	return s
 }
 
+func (s *shredder) newBatch() *shredBatch {
+	return &shredBatch{columns: make([][]parquet.Value, len(s.columns))}
+}
+
 func (s *shredder) compile(f schema.Field, rep int) *shredNode {
-	n := &shredNode{field: f, first: len(s.columns)}
+	n := &shredNode{field: f, kind: f.Type.Kind, first: len(s.columns)}
 	if !f.Required {
 		n.optional = 1
 	}
@@ -79,7 +98,7 @@ func (s *shredder) compile(f schema.Field, rep int) *shredNode {
 		n.children = []*shredNode{s.compile(key, n.rep), s.compile(f.Type.MapValue(), n.rep)}
 	default:
 		n.column = len(s.columns)
-		col := shredColumn{field: f, flat: rep == 0, values: make([]parquet.Value, 0, shredRows)}
+		col := shredColumn{field: f, flat: rep == 0}
 		if f.Type.Kind == schema.KindDecimal && f.Type.Precision > maxInt64Precision {
 			col.wide, n.size = true, decimalBytes(f.Type.Precision)
 		}
@@ -89,43 +108,27 @@ func (s *shredder) compile(f schema.Field, rep int) *shredNode {
 	return n
 }
 
-// add buffers a row and reports whether it is time to flush.
-func (s *shredder) add(row Row) (full bool, err error) {
+// add puts a row into the batch, and reports whether that is full.
+func (s *shredder) add(row *Row) (full bool, err error) {
 	if len(row.Values) != s.user {
 		return false, fmt.Errorf("row of %d values for %d fields: %w", len(row.Values), s.user, schema.ErrInvalid)
 	}
-	for i, v := range row.Values {
-		if err := s.value(s.fields[i], v, 0, 0); err != nil {
+	for i := range row.Values {
+		if err := s.value(s.fields[i], &row.Values[i], 0, 0); err != nil {
 			return false, err
 		}
 	}
 	rest := [...]schema.Value{schema.Int(int64(row.Seq)), schema.Int(row.TimeMicros), row.lineage.id, row.lineage.updated}
 	for i, n := range s.fields[s.user:] {
-		if err := s.value(n, rest[i], 0, 0); err != nil {
+		if err := s.value(n, &rest[i], 0, 0); err != nil {
 			return false, err
 		}
 	}
-	s.rows++
-	return s.rows >= shredRows || len(s.arena) >= shredBytes, nil
+	s.batch.rows++
+	return s.batch.rows >= shredRows || len(s.batch.arena) >= shredBytes, nil
 }
 
-// flush hands each column's values over and forgets them.
-func (s *shredder) flush(columns []*parquet.ColumnWriter) error {
-	if s.rows == 0 {
-		return nil
-	}
-	for i := range s.columns {
-		c := &s.columns[i]
-		if _, err := columns[i].WriteRowValues(c.values); err != nil {
-			return fmt.Errorf("write column %s: %w", c.field.Name, err)
-		}
-		c.values = c.values[:0]
-	}
-	s.arena, s.rows = s.arena[:0], 0
-	return nil
-}
-
-func (s *shredder) value(n *shredNode, v schema.Value, rep, def int) error {
+func (s *shredder) value(n *shredNode, v *schema.Value, rep, def int) error {
 	if v.IsNull() {
 		if n.optional == 0 {
 			return fmt.Errorf("field %s: null in a required field: %w", n.field.Name, schema.ErrInvalid)
@@ -134,51 +137,49 @@ func (s *shredder) value(n *shredNode, v schema.Value, rep, def int) error {
 		return nil
 	}
 	def += n.optional
-	switch n.field.Type.Kind {
-	case schema.KindStruct:
-		elems := v.Elems()
+	if n.children == nil {
+		s.leaf(n, v, rep, def)
+		return nil
+	}
+	elems, width := v.Elems(), len(n.children)
+	if n.kind == schema.KindStruct {
 		for i, child := range n.children {
-			var e schema.Value
+			e := &schema.Null
 			if i < len(elems) {
-				e = elems[i]
+				e = &elems[i]
 			}
 			if err := s.value(child, e, rep, def); err != nil {
 				return err
 			}
 		}
 		return nil
-	case schema.KindList, schema.KindMap:
-		elems, width := v.Elems(), len(n.children)
-		if len(elems) == 0 {
-			s.absent(n, rep, def)
-			return nil
-		}
-		for i, e := range elems {
-			if i == width {
-				rep = n.rep
-			}
-			if err := s.value(n.children[i%width], e, rep, def+1); err != nil {
-				return err
-			}
-		}
+	}
+	if len(elems) == 0 {
+		s.absent(n, rep, def)
 		return nil
 	}
-	s.leaf(n, v, rep, def)
+	for i := range elems {
+		if i == width {
+			rep = n.rep
+		}
+		if err := s.value(n.children[i%width], &elems[i], rep, def+1); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
 // absent puts a null into every column below n.
 func (s *shredder) absent(n *shredNode, rep, def int) {
 	for i := n.first; i < n.last; i++ {
-		c := &s.columns[i]
-		c.values = append(c.values, parquet.NullValue().Level(rep, def, i))
+		c := &s.batch.columns[i]
+		*c = append(*c, parquet.NullValue().Level(rep, def, i))
 	}
 }
 
-func (s *shredder) leaf(n *shredNode, v schema.Value, rep, def int) {
-	c := &s.columns[n.column]
+func (s *shredder) leaf(n *shredNode, v *schema.Value, rep, def int) {
 	var p parquet.Value
-	switch n.field.Type.Kind {
+	switch n.kind {
 	case schema.KindBoolean:
 		p = parquet.BooleanValue(v.Bool())
 	case schema.KindInt, schema.KindDate:
@@ -186,19 +187,11 @@ func (s *shredder) leaf(n *shredNode, v schema.Value, rep, def int) {
 	case schema.KindLong, schema.KindTime, schema.KindTimestamp, schema.KindTimestamptz:
 		p = parquet.Int64Value(v.Int())
 	case schema.KindFloat:
-		f := v.Float()
-		if math.IsNaN(f) {
-			c.nans++
-		}
-		p = parquet.FloatValue(float32(f))
+		p = parquet.FloatValue(float32(s.float(n, v)))
 	case schema.KindDouble:
-		f := v.Float()
-		if math.IsNaN(f) {
-			c.nans++
-		}
-		p = parquet.DoubleValue(f)
+		p = parquet.DoubleValue(s.float(n, v))
 	case schema.KindDecimal:
-		p = s.decimal(c, n, v.Bytes())
+		p = s.decimal(n, v.Bytes())
 	case schema.KindUUID, schema.KindFixed:
 		p = parquet.FixedLenByteArrayValue(s.copy(v.Bytes()))
 	default:
@@ -207,17 +200,28 @@ func (s *shredder) leaf(n *shredNode, v schema.Value, rep, def int) {
 	if rep|def != 0 { // a required column at the top has no levels
 		p = p.Level(rep, def, n.column)
 	}
-	c.values = append(c.values, p)
+	c := &s.batch.columns[n.column]
+	*c = append(*c, p)
+}
+
+// float counts the NaNs, of which manifests tell.
+func (s *shredder) float(n *shredNode, v *schema.Value) float64 {
+	f := v.Float()
+	if math.IsNaN(f) {
+		s.columns[n.column].nans++
+	}
+	return f
 }
 
 // decimal takes the low bytes of the 16 of a Value.
-func (s *shredder) decimal(c *shredColumn, n *shredNode, b []byte) parquet.Value {
+func (s *shredder) decimal(n *shredNode, b []byte) parquet.Value {
 	switch {
 	case n.field.Type.Precision <= maxInt32Precision:
 		return parquet.Int32Value(int32(binary.BigEndian.Uint32(b[12:])))
 	case n.field.Type.Precision <= maxInt64Precision:
 		return parquet.Int64Value(int64(binary.BigEndian.Uint64(b[8:])))
 	}
+	c := &s.columns[n.column]
 	if c.lo == nil || compareSigned(b, c.lo) < 0 {
 		c.lo = append(c.lo[:0], b...)
 	}
@@ -228,9 +232,11 @@ func (s *shredder) decimal(c *shredColumn, n *shredNode, b []byte) parquet.Value
 }
 
 func (s *shredder) copy(b []byte) []byte {
-	at := len(s.arena)
-	s.arena = append(s.arena, b...)
-	return s.arena[at:len(s.arena):len(s.arena)]
+	a := s.batch.arena
+	at := len(a)
+	a = append(a, b...)
+	s.batch.arena = a
+	return a[at:len(a):len(a)]
 }
 
 // compareSigned orders two's complement numbers of equal length.
