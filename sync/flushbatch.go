@@ -45,17 +45,16 @@ func (e *Engine) prepareFlush(ctx context.Context, c *schema.Collection, base *l
 	if err != nil {
 		return nil, err
 	}
-	keys := f.sortedKeys()
-	for _, key := range keys {
-		if f.rows[string(key)].deleted {
-			b.gone = append(b.gone, key)
+	for i := range f.rows {
+		if l := &f.rows[i]; l.deleted {
+			b.gone = append(b.gone, l.key)
 		} else {
-			b.written = append(b.written, key)
+			b.written = append(b.written, l.key)
 		}
 	}
-	b.rows = e.foldedRows(ctx, c, f, b.written)
+	b.rows = e.foldedRows(ctx, c, f)
 	if base != nil {
-		b.deletes, err = e.locate(ctx, c, base, keys, nil)
+		b.deletes, err = e.locate(ctx, c, base, f.keys(), nil)
 	}
 	return b, err
 }
@@ -119,12 +118,15 @@ func (e *Engine) appendRows(ctx context.Context, c *schema.Collection, from, to 
 	}
 }
 
-// foldedRows yields the folded rows of keys.
-func (e *Engine) foldedRows(ctx context.Context, c *schema.Collection, f *fold, keys [][]byte) iter.Seq2[lakehouse.Row, error] {
+// foldedRows yields the rows that a fold leaves.
+func (e *Engine) foldedRows(ctx context.Context, c *schema.Collection, f *fold) iter.Seq2[lakehouse.Row, error] {
 	return func(yield func(lakehouse.Row, error) bool) {
 		reader := newRowReader(e.catalog, c.Schema)
-		for _, key := range keys {
-			l := f.rows[string(key)]
+		for i := range f.rows {
+			l := &f.rows[i]
+			if l.deleted {
+				continue
+			}
 			values, err := reader.decode(ctx, l.row)
 			if err != nil {
 				yield(lakehouse.Row{}, fmt.Errorf("row at seq %d: %w", l.seq, err))

@@ -206,8 +206,8 @@ func (e *Engine) tailRows(ctx context.Context, c *schema.Collection, pin *scanPi
 		})
 		return err
 	}
-	for _, key := range pin.tail.sortedKeys() {
-		l := pin.tail.rows[string(key)]
+	for i := range pin.tail.rows {
+		l := &pin.tail.rows[i]
 		if l.deleted {
 			continue
 		}

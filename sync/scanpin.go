@@ -112,7 +112,7 @@ func (e *Engine) pinTail(ctx context.Context, c *schema.Collection, req query.Sc
 	if p.tail, err = e.foldChanges(ctx, c.Instance, p.from, p.to, limit); err != nil || p.snap == nil {
 		return err
 	}
-	p.hide, err = e.locate(ctx, c, p.snap, p.tail.sortedKeys(), lock.forward)
+	p.hide, err = e.locate(ctx, c, p.snap, p.tail.keys(), lock.forward)
 	return err
 }
 

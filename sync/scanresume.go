@@ -143,7 +143,7 @@ func (e *Engine) pinSnapshotAgain(ctx context.Context, c *schema.Collection, id 
 		return nil
 	}
 	if current.ID() == id {
-		p.hide, err = e.locate(ctx, c, p.snap, p.tail.sortedKeys(), lock.forward)
+		p.hide, err = e.locate(ctx, c, p.snap, p.tail.keys(), lock.forward)
 		return err
 	}
 	unlock() // the snapshot is held, and what comes now may take long
@@ -162,7 +162,7 @@ func supersededRows(ctx context.Context, c *schema.Collection, snap *lakehouse.S
 	var failed error
 	hide := map[uint32][]uint32{}
 	for key, place := range placesIn(ctx, c, snap, files, &failed) {
-		if tail.rows[string(key)] != nil {
+		if tail.has(key) {
 			hide[place.File] = append(hide[place.File], place.Row)
 		}
 	}

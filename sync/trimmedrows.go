@@ -44,7 +44,7 @@ func (e *Engine) pinTrimmed(ctx context.Context, c *schema.Collection, p *scanPi
 // foldIndex is the rows that the index has of a keyed collection, and their
 // position. It stops once it holds limit bytes.
 func (e *Engine) foldIndex(ctx context.Context, inst schema.Instance, limit int64) (*fold, schema.Position, error) {
-	f := &fold{rows: map[string]*latest{}}
+	f := &fold{}
 	rows, end, err := e.pinRows(ctx, inst)
 	if err != nil {
 		return f, end.position, err
@@ -53,8 +53,9 @@ func (e *Engine) foldIndex(ctx context.Context, inst schema.Instance, limit int6
 	f.next = end.next
 	err = rows.Rows(ctx, func(key []byte, row kvindex.Row) (bool, error) {
 		f.add(schema.Change{Seq: row.Seq, TimeMicros: row.TimeMicros, Record: schema.Record{Op: schema.OpUpsert, Key: key, Row: row.Bytes}})
-		return f.bytes < limit, nil
+		return f.within(limit), nil
 	})
+	f.reduce()
 	if err != nil {
 		return f, end.position, fmt.Errorf("rows of instance %d in the index: %w", inst, err)
 	}
