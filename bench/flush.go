@@ -32,7 +32,7 @@ func (o FlushOptions) WithDefaults() FlushOptions {
 
 // Validate checks o, defaults filled in.
 func (o FlushOptions) Validate() error {
-	// The rows are held in memory, some 500 bytes each.
+	// The rows are held in memory, as each side takes them: some 1,500 bytes each.
 	return check(limit{"records", int64(o.Records), 1, 5_000_000})
 }
 
@@ -65,6 +65,9 @@ func Flush(ctx context.Context, o FlushOptions) (_ *Report, err error) {
 	}
 	o.Progress("make rows", 0, 1)
 	b.rows = flightRows(o.Seed, 0, o.Records)
+	for row := range lakeRows(b.rows) {
+		b.ours = append(b.ours, row)
+	}
 	r, err := b.run(ctx)
 	if err != nil {
 		return nil, err
@@ -79,10 +82,11 @@ type flushBench struct {
 	rig   *rig
 	lake  *lakehouse.Lake
 	store *count.Store
-	rows  []flight
-	made  int   // collections so far, each with a table of its own
-	bytes int64 // of the last table
-	bare  int64 // of the last bare file
+	rows  []flight        // as parquet-go takes them
+	ours  []lakehouse.Row // the same as a commit does
+	made  int             // collections so far, each with a table of its own
+	bytes int64           // of the last table
+	bare  int64           // of the last bare file
 }
 
 const parquetName = "parquet-go, same rows, one file, fsync"
@@ -152,7 +156,7 @@ func (b *flushBench) commit(ctx context.Context) (turn, error) {
 	c.Instance += schema.Instance(b.made)
 	start := time.Now()
 	snap, _, err := b.lake.Commit(ctx, lakehouse.Commit{
-		Collection: c, NextSeq: schema.Seq(b.o.Records), Rows: lakeRows(b.rows), Since: flightTime,
+		Collection: c, NextSeq: schema.Seq(b.o.Records), Rows: b.each, Since: flightTime,
 	})
 	took := time.Since(start)
 	if err != nil {
@@ -163,6 +167,15 @@ func (b *flushBench) commit(ctx context.Context) (turn, error) {
 	}
 	b.bytes = snap.Bytes()
 	return turn{float64(b.o.Records), took}, b.lake.Drop(ctx, c)
+}
+
+// each yields the rows.
+func (b *flushBench) each(yield func(lakehouse.Row, error) bool) {
+	for i := range b.ours {
+		if !yield(b.ours[i], nil) {
+			return
+		}
+	}
 }
 
 // parquetWrite is how many rows the floor hands to parquet-go at a time.
