@@ -274,3 +274,18 @@ func TestOptionsAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// Every row that was acknowledged is there when it is asked for first.
+func TestFreshness(t *testing.T) {
+	o := bench.FreshnessOptions{Options: short(t), Collections: 20, Rate: 100, Queries: 40}
+	o.Duration = time.Second
+	r, err := bench.Freshness(t.Context(), o)
+	whole(t, o.Options, r, err, "ack to visible p50", "ack to visible p99")
+	c := r.Counts
+	if c.Of("queries") == 0 || c.Of("queries_that_missed_the_row") != 0 || c.Of("writes") == 0 || c.Of("tables") == 0 || c.Of("tables") > 20 {
+		t.Errorf("%v", c)
+	}
+	if c.Of("lake_PUT_per_hour") <= 0 || c.Of("lake_GET_per_hour") <= 0 || c.Of("lake_dollars_per_hour") <= 0 || c.Of("log_PUT_per_hour") <= 0 {
+		t.Errorf("%v", c)
+	}
+}

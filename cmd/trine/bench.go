@@ -49,7 +49,7 @@ An interrupt ends a workload early with what it has measured.`,
 	f := cmd.PersistentFlags()
 	f.StringVar(&b.options.Folder, "folder", "", "where the data directory is made; default the system's for temporary files")
 	f.Uint64Var(&b.options.Seed, "seed", 1, "what all that is random comes from")
-	cmd.AddCommand(newBenchLog(b), newBenchChannel(b), newBenchFollow(b), newBenchGet(b), newBenchScan(b), newBenchFlush(b), newBenchCollections(b), newBenchFleet(b))
+	cmd.AddCommand(newBenchLog(b), newBenchChannel(b), newBenchFollow(b), newBenchGet(b), newBenchScan(b), newBenchFlush(b), newBenchFreshness(b), newBenchCollections(b), newBenchFleet(b))
 	return cmd
 }
 

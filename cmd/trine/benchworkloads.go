@@ -198,6 +198,38 @@ Rates count the rows that were read, not those that were kept.`,
 	return cmd
 }
 
+func newBenchFreshness(b *benchRun) *cobra.Command {
+	o := bench.FreshnessOptions{}.WithDefaults()
+	cmd := &cobra.Command{
+		Use:   "freshness",
+		Short: "How long after its ack an engine's new query sees a row, and what that costs",
+		Long: `Freshness makes collections, gives each a record, and then writes single records
+to collections at random. Beside that it asks as an SQL engine does: it writes a
+row to some collection over HTTP, and when that is acknowledged it loads the table
+through the REST catalog, which flushes what waits, and has iceberg-go plan and
+read it, until the row is there. That is measured from the ack on; the floor is the
+same query again, which finds nothing to flush.
+
+It also tells what was asked of the object stores, by the hour, and what that would
+cost on S3 by the price table.`,
+		Example: `  trine bench freshness --collections 1000 --duration 20s
+  trine bench freshness --rate 2000`,
+		Args: nArgs(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return b.run(cmd, func(ctx context.Context, shared bench.Options) (*bench.Report, error) {
+				o.Options = shared
+				return bench.Freshness(ctx, o)
+			})
+		},
+	}
+	durationFlag(cmd, bench.DefaultFreshnessDuration, "how long to measure; making the collections comes on top")
+	f := cmd.Flags()
+	f.IntVar(&o.Collections, "collections", o.Collections, "collections that are written to")
+	f.IntVar(&o.Rate, "rate", o.Rate, "writes a second, in all")
+	f.IntVar(&o.Queries, "queries", o.Queries, "queries a second, each of a collection of its own")
+	return cmd
+}
+
 func newBenchFlush(b *benchRun) *cobra.Command {
 	o := bench.FlushOptions{}.WithDefaults()
 	cmd := &cobra.Command{
