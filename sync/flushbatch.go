@@ -45,6 +45,7 @@ func (e *Engine) prepareFlush(ctx context.Context, c *schema.Collection, base *l
 	if err != nil {
 		return nil, err
 	}
+	b.written = make([][]byte, 0, len(f.rows))
 	for i := range f.rows {
 		if l := &f.rows[i]; l.deleted {
 			b.gone = append(b.gone, l.key)

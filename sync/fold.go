@@ -39,6 +39,9 @@ type fold struct {
 // where.
 func (e *Engine) foldChanges(ctx context.Context, inst schema.Instance, from, to schema.Seq, limit int64) (*fold, error) {
 	f := &fold{}
+	if from < to {
+		f.rows = make([]latest, 0, min(uint64(to-from), uint64(limit/foldOverhead)+1, maxFoldRows))
+	}
 	var err error
 	f.next, err = e.changes(ctx, inst, from, to, func(c schema.Change) (bool, error) {
 		f.add(c)
@@ -54,6 +57,9 @@ func (e *Engine) foldChanges(ctx context.Context, inst schema.Instance, from, to
 // foldOverhead is about what a key takes in a fold beside its bytes and its
 // row's: a place among the rows, and later one in their order.
 const foldOverhead = 160
+
+// maxFoldRows bounds the rows that a fold has room for before they come.
+const maxFoldRows = 1 << 20
 
 // add takes a change. It copies key and row: if they stayed where they are they would
 // keep all of their chunk's group in memory.
