@@ -30,6 +30,7 @@ type fold struct {
 	next  schema.Seq // the seq after the last change folded
 
 	block     []byte // that keys and rows are copied to
+	held      int64  // bytes of all blocks, those of superseded rows too
 	unordered bool   // rows are not by key
 	full      int64  // bytes at which rows are to be reduced
 }
@@ -81,6 +82,7 @@ const (
 func (f *fold) copy(b []byte) []byte {
 	if cap(f.block)-len(f.block) < len(b) {
 		f.block = make([]byte, 0, max(int64(len(b)), min(max(f.bytes, minFoldBlock), maxFoldBlock)))
+		f.held += int64(cap(f.block))
 	}
 	at := len(f.block)
 	f.block = append(f.block, b...)
@@ -93,10 +95,9 @@ func (f *fold) within(limit int64) bool {
 	if f.bytes < max(f.full, limit) {
 		return true
 	}
-	was := f.bytes
 	f.reduce()
-	if f.bytes <= was/2 { // the blocks are mostly of what is superseded
-		f.block = nil
+	if f.held > 2*f.bytes { // a block stays while one row in it does
+		f.block, f.held = nil, 0
 		for i := range f.rows {
 			l := &f.rows[i]
 			l.key, l.row = f.copy(l.key), f.copy(l.row)
