@@ -56,7 +56,6 @@ type whereTest struct {
 	node       *node.Node
 	collection *schema.Collection
 	rows       map[int64]querytest.Row // keyed: by id; else by seq
-	ids        int64
 }
 
 func newWhereTest(t *testing.T, n *node.Node, r *rand.Rand, round int) *whereTest {
