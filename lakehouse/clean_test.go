@@ -381,14 +381,14 @@ func testFewManifests(t *testing.T, format int) {
 	r := seedtest.Rand(t)
 	f := newFixture(t)
 	tbl := newTable(f, inFormat(format, simple()))
-	most := 0
-	for i := range times(600, 420) {
+	most, commits := 0, times(600, 200)
+	for i := range commits {
 		deletes := map[uint32][]uint32{}
 		if files := sortedKeys(tbl.rows); i%3 == 0 && len(files) > 0 {
 			deletes = tbl.someRows(r, files[r.IntN(len(files)):][:1], 1)
 		}
 		tbl.commit(simpleRows(2*i, 2), deletes)
-		if i%400 == 399 {
+		if i == commits*2/3 {
 			var files []uint32
 			for _, file := range tbl.snap.Files() {
 				if r.IntN(2) == 0 {
@@ -414,7 +414,7 @@ func testFewManifests(t *testing.T, format int) {
 			t.Fatalf("after %d commits %d files have %d and %d manifests", i, len(tbl.snap.Files()), data, deleteFiles)
 		}
 	}
-	if most < 350 {
+	if most < commits/2 {
 		t.Errorf("the table never had more than %d files", most)
 	}
 	tbl.checkSet(mustCurrent(t, f, tbl.c))
