@@ -87,10 +87,8 @@ bench: ## run the benchmarks, BENCHTIME each
 	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
 
 .PHONY: bench-peers
-bench-peers: ## read one table from Trine, Arrow Flight and ClickHouse, in turns
-	test -d interop/.venv-peers || $(PYTHON) -m venv interop/.venv-peers
-	interop/.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --requirement interop/requirements-peers.txt
-	interop/.venv-peers/bin/python interop/bench_peers.py $(PEERS)
+bench-peers: interop-setup ## read one table from Trine, Arrow Flight and ClickHouse, in turns
+	interop/.venv/bin/python interop/bench_peers.py $(PEERS)
 
 .PHONY: interop-setup
 interop-setup:
@@ -115,5 +113,5 @@ interop-lock: ## make interop/requirements.lock anew from requirements.in; needs
 
 .PHONY: clean
 clean: ## remove what the targets above made
-	rm -rf bin clients/js/node_modules interop/.venv interop/.venv-peers interop/.jars interop/.bin
+	rm -rf bin clients/js/node_modules interop/.venv interop/.jars interop/.bin
 	find interop clients -name __pycache__ -prune -exec rm -rf {} +
