@@ -40,6 +40,9 @@ type retainer struct {
 // network and processor with what is urgent.
 const retainShare = 3
 
+// longestLook is longer than the largest segment is looked at for.
+const longestLook = time.Hour
+
 // step looks at the segments that are due and tells when the next is; zero: never.
 func (r *retainer) step(ctx context.Context) (time.Time, error) {
 	if now := r.a.now(); now.Before(r.rest) {
@@ -68,12 +71,22 @@ func (r *retainer) step(ctx context.Context) (time.Time, error) {
 				r.a.metrics.failures.Inc()
 				r.a.c.o.Logger.Warn("segment is not trimmed", "segment", s.Ref.Name(), "retry_in", lastArchiveRetry, "error", err)
 			}
-			r.rest = r.a.now().Add(retainShare * r.a.now().Sub(began))
+			r.restAfter(began)
 			return r.rest, nil // what is urgent comes first
 		}
 		next = earlier(next, due)
 	}
 	return next, nil
+}
+
+// restAfter lets a look that began then be followed by a rest. One that seems to have
+// taken longer than any does was under way when the clock was set.
+func (r *retainer) restAfter(began time.Time) {
+	now := r.a.now()
+	r.rest = now
+	if worked := now.Sub(began); worked < longestLook {
+		r.rest = now.Add(retainShare * worked)
+	}
 }
 
 // forget drops what is known of segments that are no more.

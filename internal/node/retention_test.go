@@ -55,12 +55,17 @@ func retainingOptions(data string, ahead *atomic.Int64, mode node.SnapshotMode) 
 	}, metrics
 }
 
-// until writes to a collection until something holds: segments are made of writes.
-func until(t *testing.T, n *node.Node, c *schema.Collection, what string, holds func() bool) {
+// until writes to a collection until something holds: segments are made of writes. Now
+// and then it lets time go by, as a segment that was looked at too soon is looked at
+// again after a quarter of its age.
+func until(t *testing.T, n *node.Node, ahead *atomic.Int64, c *schema.Collection, what string, holds func() bool) {
 	t.Helper()
 	for tries := 0; !holds(); tries++ {
-		if tries == 3000 {
+		if tries == 10_000 {
 			t.Fatalf("never: %s", what)
+		}
+		if tries%500 == 499 {
+			ahead.Add(int64(31 * time.Minute))
 		}
 		write(t, n, c, ingest.OpInsert, `{"id":1,"v":"more"}`)
 	}
@@ -100,21 +105,21 @@ func TestRetention(t *testing.T) {
 		return seq
 	}
 	ahead.Add(int64(2 * time.Hour))
-	until(t, n, clock, "old changes are forgotten", func() bool { return first(plain) == 60 && first(keyed) == 60 })
+	until(t, n, &ahead, clock, "old changes are forgotten", func() bool { return first(plain) == 60 && first(keyed) == 60 })
 	for range 10 {
 		write(t, n, clock, ingest.OpInsert, `{"id":1}`)
 	}
 	if _, err := n.TakeIndexSnapshot(t.Context()); err != nil { // so that chunks are given up
 		t.Fatal(err)
 	}
-	until(t, n, clock, "their space comes back", func() bool { return metricSum(t, metrics, "trine_log_trimmed_bytes_total") > 20<<10 })
+	until(t, n, &ahead, clock, "their space comes back", func() bool { return metricSum(t, metrics, "trine_log_trimmed_bytes_total") > 20<<10 })
 	if first(ever) != 0 || first(clock) != 0 || first(table) != 0 {
 		t.Errorf("forgotten, though for ever: %d, %d; though in the log alone: %d", first(ever), first(clock), first(table))
 	}
 	if _, err := n.Engine.Flush(t.Context(), table); err != nil { // now that it is in its table
 		t.Fatal(err)
 	}
-	until(t, n, clock, "what its table holds is forgotten", func() bool { return first(table) == 60 })
+	until(t, n, &ahead, clock, "what its table holds is forgotten", func() bool { return first(table) == 60 })
 
 	rows := func(when string) {
 		t.Helper()
@@ -178,8 +183,8 @@ func TestRetentionOnDemand(t *testing.T) {
 	}
 	closeNode(t, n) // its memtable is in a table now, so that chunks are given up
 	n, metrics := open()
-	until(t, n, clock, "a snapshot is taken", func() bool { return n.LastSnapshot() != (schema.Position{}) })
-	until(t, n, clock, "space comes back", func() bool { return metricSum(t, metrics, "trine_log_trimmed_bytes_total") > 100<<10 })
+	until(t, n, &ahead, clock, "a snapshot is taken", func() bool { return n.LastSnapshot() != (schema.Position{}) })
+	until(t, n, &ahead, clock, "space comes back", func() bool { return metricSum(t, metrics, "trine_log_trimmed_bytes_total") > 100<<10 })
 	closeNode(t, n)
 	if err := os.RemoveAll(filepath.Join(data, "kvindex")); err != nil {
 		t.Fatal(err)
@@ -212,16 +217,16 @@ func TestRetentionOfDropped(t *testing.T) {
 	}
 	closeNode(t, n) // its memtable is in a table now, so that chunks are given up
 	n, metrics = retainingNode(t, data, &ahead, node.SnapshotOff)
-	until(t, n, clock, "space comes back", func() bool { return metricSum(t, metrics, "trine_log_trimmed_bytes_total") > 28<<10 })
+	until(t, n, &ahead, clock, "space comes back", func() bool { return metricSum(t, metrics, "trine_log_trimmed_bytes_total") > 28<<10 })
 	forgotten := func() bool { return metricSum(t, metrics, "trine_sync_dropped_forgotten_total") == 1 }
-	until(t, n, clock, "the index forgets what was dropped", forgotten)
+	until(t, n, &ahead, clock, "the index forgets what was dropped", forgotten)
 	mustVerify(t, n)
 	closeNode(t, n)
 	if err := os.RemoveAll(filepath.Join(data, "kvindex")); err != nil {
 		t.Fatal(err)
 	}
 	n, metrics = retainingNode(t, data, &ahead, node.SnapshotOff)
-	until(t, n, clock, "an index that is built anew forgets it too", forgotten)
+	until(t, n, &ahead, clock, "an index that is built anew forgets it too", forgotten)
 	again := makeCollection(t, n, `{"tenant":"acme","collection":"doomed",`+fields+`,"key":["id"]}`)
 	if got := scanRows(t, n, again, query.Scan{Columns: []string{"id"}}); len(got) != 0 {
 		t.Errorf("%d rows of one that was dropped", len(got))
@@ -256,10 +261,10 @@ func TestRetentionWithoutSnapshots(t *testing.T) {
 	}
 	closeNode(t, n) // its memtable is in a table now, so that chunks are given up
 	n, metrics = retainingNode(t, data, &ahead, node.SnapshotOff)
-	until(t, n, plain, "trimmed changes are held for want of a snapshot", func() bool {
+	until(t, n, &ahead, plain, "trimmed changes are held for want of a snapshot", func() bool {
 		return metricSum(t, metrics, "trine_log_retention_held_bytes") > 0
 	})
-	until(t, n, plain, "space comes back", func() bool { return metricSum(t, metrics, "trine_log_trimmed_bytes_total") > 4<<10 })
+	until(t, n, &ahead, plain, "space comes back", func() bool { return metricSum(t, metrics, "trine_log_trimmed_bytes_total") > 4<<10 })
 	closeNode(t, n)
 	if err := os.RemoveAll(filepath.Join(data, "kvindex")); err != nil {
 		t.Fatal(err)
