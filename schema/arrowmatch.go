@@ -35,12 +35,10 @@ func (m ArrowMatch) find(fields []Field, column arrow.Field) (at int, rule strin
 	if err != nil {
 		return 0, fmt.Sprintf("its %s is %q, which is not a number", FieldIDKey, cut(text))
 	}
-	for i := range fields {
-		if fields[i].ID == id {
-			return i, ""
-		}
+	if at = fieldIndexID(fields, id); at < 0 {
+		return 0, fmt.Sprintf("there is no field of id %d here: leave the column out, or match by name", id)
 	}
-	return 0, fmt.Sprintf("there is no field of id %d here: leave the column out, or match by name", id)
+	return at, ""
 }
 
 // twice is the rule that a second column of one field breaks.
@@ -49,13 +47,4 @@ func (m ArrowMatch) twice() string {
 		return "there are two columns of this id"
 	}
 	return "there are two columns of this name"
-}
-
-func fieldIndex(fields []Field, name string) int {
-	for i := range fields {
-		if fields[i].Name == name {
-			return i
-		}
-	}
-	return -1
 }

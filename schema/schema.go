@@ -20,19 +20,23 @@ type Schema struct {
 func (s *Schema) Keyed() bool { return len(s.Key) > 0 }
 
 // Index is the place of the top-level field called name, or -1.
-func (s *Schema) Index(name string) int {
-	for i := range s.Fields {
-		if s.Fields[i].Name == name {
+func (s *Schema) Index(name string) int { return fieldIndex(s.Fields, name) }
+
+// IndexID is the place of the top-level field with that id, or -1.
+func (s *Schema) IndexID(id int) int { return fieldIndexID(s.Fields, id) }
+
+func fieldIndex(fields []Field, name string) int {
+	for i := range fields {
+		if fields[i].Name == name {
 			return i
 		}
 	}
 	return -1
 }
 
-// IndexID is the place of the top-level field with that id, or -1.
-func (s *Schema) IndexID(id int) int {
-	for i := range s.Fields {
-		if s.Fields[i].ID == id {
+func fieldIndexID(fields []Field, id int) int {
+	for i := range fields {
+		if fields[i].ID == id {
 			return i
 		}
 	}
