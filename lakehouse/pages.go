@@ -159,12 +159,11 @@ func (b *pageBounds) Column(i int) (lo, hi schema.Value, nulls, rows int64, ok b
 }
 
 func (b *pageBounds) System(column string) (lo, hi schema.Value, nulls, rows int64, ok bool) {
-	for _, f := range systemFields {
-		if f.Name == column {
-			return b.bound(f)
-		}
+	f, ok := systemField(column)
+	if !ok {
+		return schema.Null, schema.Null, 0, 0, false
 	}
-	return schema.Null, schema.Null, 0, 0, false
+	return b.bound(f)
 }
 
 func (b *pageBounds) bound(f schema.Field) (lo, hi schema.Value, nulls, rows int64, ok bool) {

@@ -18,6 +18,16 @@ var systemFields = []schema.Field{
 	{ID: schema.TimeColumnID, Name: schema.TimeColumn, Type: schema.Type{Kind: schema.KindTimestamptz}, Required: true},
 }
 
+// systemField is the one of that name.
+func systemField(name string) (schema.Field, bool) {
+	for _, f := range systemFields {
+		if f.Name == name {
+			return f, true
+		}
+	}
+	return schema.Field{}, false
+}
+
 // tableFields are a schema's fields and the system columns, as they stand in a
 // data file and in the table's Iceberg schema.
 func tableFields(s *schema.Schema) []schema.Field {

@@ -26,6 +26,22 @@ func (t tuple) clone() tuple {
 	return out
 }
 
+// byPartition puts files of one partition together, in the order in which they and
+// their partitions come first.
+func byPartition(files []*tableFile) (out [][]*tableFile) {
+	at := map[string]int{}
+	for _, f := range files {
+		key := f.data.specKey()
+		i, ok := at[key]
+		if !ok {
+			i = len(out)
+			at[key], out = i, append(out, nil)
+		}
+		out[i] = append(out[i], f)
+	}
+	return out
+}
+
 // specKey identifies a partition among all of a table's: the spec and the values.
 func (e *entry) specKey() string {
 	b := binary.BigEndian.AppendUint32(nil, uint32(e.spec.id()))

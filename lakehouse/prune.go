@@ -35,12 +35,11 @@ func (b *fileBounds) Column(i int) (lo, hi schema.Value, nulls, rows int64, ok b
 }
 
 func (b *fileBounds) System(column string) (lo, hi schema.Value, nulls, rows int64, ok bool) {
-	for _, f := range systemFields {
-		if f.Name == column {
-			return b.bound(f)
-		}
+	f, ok := systemField(column)
+	if !ok {
+		return schema.Null, schema.Null, 0, 0, false
 	}
-	return schema.Null, schema.Null, 0, 0, false
+	return b.bound(f)
 }
 
 func (b *fileBounds) NaNs(i int) (int64, bool) {
@@ -101,12 +100,11 @@ func (b *groupBounds) Column(i int) (lo, hi schema.Value, nulls, rows int64, ok 
 }
 
 func (b *groupBounds) System(column string) (lo, hi schema.Value, nulls, rows int64, ok bool) {
-	for _, f := range systemFields {
-		if f.Name == column {
-			return b.bound(f)
-		}
+	f, ok := systemField(column)
+	if !ok {
+		return schema.Null, schema.Null, 0, 0, false
 	}
-	return schema.Null, schema.Null, 0, 0, false
+	return b.bound(f)
 }
 
 // NaNs is known when the whole file has none; Parquet does not count them.

@@ -95,7 +95,7 @@ func (r *Rewrite) write(ctx context.Context, opts RewriteOptions) error {
 // grouped puts the files together that are merged with each other: those of one
 // partition that are laid out as is wanted. The rows of others are sorted anew.
 func (r *Rewrite) grouped(ordinals []uint32, want layout) (merges [][]*tableFile, others []*tableFile, err error) {
-	at := map[string]int{}
+	var laidOut []*tableFile
 	for _, ordinal := range ordinals {
 		f := r.base.file(ordinal)
 		if f == nil {
@@ -105,15 +105,9 @@ func (r *Rewrite) grouped(ordinals []uint32, want layout) (merges [][]*tableFile
 			others = append(others, f)
 			continue
 		}
-		key := f.data.specKey()
-		i, ok := at[key]
-		if !ok {
-			i = len(merges)
-			at[key], merges = i, append(merges, nil)
-		}
-		merges[i] = append(merges[i], f)
+		laidOut = append(laidOut, f)
 	}
-	return merges, others, nil
+	return byPartition(laidOut), others, nil
 }
 
 // merge writes the rows of files of one partition in their order, and notes where

@@ -64,7 +64,7 @@ func (s *Snapshot) PlanRewrite(sch *schema.Schema) []uint32 {
 // first, and the files of other specs. What an engine appended has no place in the
 // order of a table without a key, and is left as it is.
 func (s *Snapshot) partitions() (partitions [][]*tableFile, old []*tableFile) {
-	at := map[string]int{}
+	var current []*tableFile
 	for i := range s.files {
 		f := &s.files[i]
 		if f.unnumbered() {
@@ -74,15 +74,9 @@ func (s *Snapshot) partitions() (partitions [][]*tableFile, old []*tableFile) {
 			old = append(old, f)
 			continue
 		}
-		key := f.data.specKey()
-		n, ok := at[key]
-		if !ok {
-			n = len(partitions)
-			at[key], partitions = n, append(partitions, nil)
-		}
-		partitions[n] = append(partitions[n], f)
+		current = append(current, f)
 	}
-	return partitions, old
+	return byPartition(current), old
 }
 
 type rewritePlan struct {
