@@ -60,15 +60,10 @@ func newDescribe(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			switch {
-			case asFile:
-				text, err := yaml.JSONToYAML(col.Definition)
-				if err != nil {
-					return fmt.Errorf("write definition: %w", err)
-				}
-				_, err = cmd.OutOrStdout().Write(text)
-				return err
-			case a.asJSON:
+			if asFile {
+				return printDefinition(cmd.OutOrStdout(), col.Definition)
+			}
+			if a.asJSON {
 				return json.NewEncoder(cmd.OutOrStdout()).Encode(col)
 			}
 			printCollection(cmd.OutOrStdout(), col)
@@ -77,6 +72,16 @@ func newDescribe(a *app) *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&asFile, "file", false, "print the collection file that gives this collection")
 	return cmd
+}
+
+// printDefinition prints the YAML that gives what a definition in JSON does.
+func printDefinition(w io.Writer, definition []byte) error {
+	text, err := yaml.JSONToYAML(definition)
+	if err != nil {
+		return fmt.Errorf("write definition: %w", err)
+	}
+	_, err = w.Write(text)
+	return err
 }
 
 func printCollection(w io.Writer, col client.Collection) {

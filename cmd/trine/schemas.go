@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/dustin/go-humanize"
-	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 
 	"github.com/trinedb/trine/client"
@@ -87,15 +86,10 @@ func newSchemasDescribe(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			switch {
-			case asFile:
-				text, err := yaml.JSONToYAML(n.Definition)
-				if err != nil {
-					return fmt.Errorf("write definition: %w", err)
-				}
-				_, err = cmd.OutOrStdout().Write(text)
-				return err
-			case a.asJSON:
+			if asFile {
+				return printDefinition(cmd.OutOrStdout(), n.Definition)
+			}
+			if a.asJSON {
 				return json.NewEncoder(cmd.OutOrStdout()).Encode(n)
 			}
 			printSchema(cmd.OutOrStdout(), n)
